@@ -1,0 +1,148 @@
+// The HTTPS server: accept, TLS and HTTP/1.1 for many connections on few threads.
+//
+// One loop thread (epoll) accepts, does TLS handshakes and waits for idle connections; ready requests are parsed, handled and
+// answered on a small pool of workers (about as many as cores). A handler may take the connection over (watch, upgrade):
+// afterwards the connection is the taker's and holds neither a thread nor a parser. cpp-httplib does the parsing and does not
+// show in this header. Source: RFC 9110, RFC 9112.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "knarr/base/clock.h"
+#include "knarr/base/result.h"
+
+namespace knarr::http {
+
+using Headers = std::vector<std::pair<std::string, std::string>>;  // names compare without case
+using Query = std::vector<std::pair<std::string, std::string>>;    // decoded, in order
+
+// The verified certificate that a client showed.
+struct PeerCertificate {
+  std::string common_name;
+  std::vector<std::string> organizations;
+  std::string sha256;  // hex, of the DER
+};
+
+struct Request {
+  std::string method;       // upper case
+  std::string target;       // as sent: /api/v1/pods?watch=1
+  std::string path;         // decoded, without query
+  Query query;
+  Headers headers;
+  std::string body;
+  std::string remote_address;  // 10.0.0.7:51234
+  std::optional<PeerCertificate> peer;
+
+  std::string_view header(std::string_view name) const;                        // "" when absent
+  std::optional<std::string_view> param(std::string_view name) const;          // first value
+  std::vector<std::string_view> params(std::string_view name) const;           // all values
+  bool flag(std::string_view name) const;                                      // present and not 0/false
+};
+
+// A byte stream that was taken over: a TCP connection, TLS or not. Owned by one thread at a time.
+class Stream {
+ public:
+  virtual ~Stream() = default;  // closes (TLS close_notify is tried, never waited for)
+  // Blocking, with a deadline. read: bytes read, 0 at the end of the stream. write: all or an error.
+  virtual Result<size_t> read(char* buffer, size_t size, std::optional<MonoTime> deadline = {}) = 0;
+  virtual Status write(std::string_view bytes, std::optional<MonoTime> deadline = {}) = 0;
+  // Half-close and abort. `abort` may be called from another thread: it makes blocked reads and writes fail.
+  virtual void shutdown_write() = 0;
+  virtual void abort() = 0;
+  // Without blocking: bytes taken (0: would block, wait for fd() to become writable / readable).
+  virtual Result<size_t> try_write(std::string_view bytes) = 0;
+  virtual Result<size_t> try_read(char* buffer, size_t size, bool& end) = 0;
+  virtual int fd() const = 0;
+};
+
+// A response whose body comes in chunks over time, sent by the server's pump thread without a thread of its own: watches.
+// `Source::next` is called on a pump thread when the source was woken (and at first), until it answers kIdle.
+class PumpSource {
+ public:
+  enum class More { kIdle, kAgain, kEnd };
+  virtual ~PumpSource() = default;
+  // Appends what is there to send to `out`, at most about `budget` bytes. kIdle: wait for wake(). kAgain: call again when the
+  // socket took this. kEnd: send this and the last chunk, then close the stream.
+  virtual More next(std::string& out, size_t budget) = 0;
+  // When next() should be called at the latest, for time-outs and bookmarks.
+  virtual std::optional<MonoTime> deadline() const { return {}; }
+};
+
+// Wakes sources cheaply: one call may wake thousands. Thread-safe; outlives the sources that hold it.
+class Pump {
+ public:
+  virtual ~Pump() = default;
+  // Wakes every source that was attached with this topic (for the API: the ResourceId). Never blocks.
+  virtual void wake(uint32_t topic) = 0;
+  virtual size_t size() const = 0;  // attached sources
+};
+
+class Response {
+ public:
+  int status = 200;
+  Headers headers;
+  std::string body;
+
+  void set_header(std::string_view name, std::string_view value);  // replaces
+  void add_header(std::string_view name, std::string_view value);
+
+  // Instead of a body (each at most once, and then nothing else of this Response but status and headers counts):
+  // Sends status and headers with chunked transfer encoding, then what the source gives, on the pump.
+  void pump(uint32_t topic, std::unique_ptr<PumpSource> source);
+  // Sends status and headers with chunked encoding, then runs `run` on a thread of its own; write() frames chunks.
+  using Writer = std::function<Status(std::string_view chunk)>;
+  void stream(std::function<void(const Writer& write, const std::function<bool()>& gone)> run);
+  // Hands over the raw connection on a thread of its own; nothing was written to it. `early`: bytes that the client sent
+  // after its request head.
+  void take_over(std::function<void(std::unique_ptr<Stream> stream, std::string early)> run);
+
+  struct Takeover;
+  std::shared_ptr<Takeover> takeover;  // set by the three above; the server's business
+};
+
+using Handler = std::function<void(const Request&, Response&)>;
+
+struct TlsOptions {
+  std::string certificate_file, key_file;  // PEM, with chain
+  std::string client_ca_file;              // certificates are asked for and, when shown, verified against it; "": not asked for
+};
+
+struct ServerOptions {
+  std::string address = "127.0.0.1";  // or "::", "0.0.0.0"
+  int port = 0;                       // 0: one that is free
+  std::optional<TlsOptions> tls;      // none: plain HTTP
+  int workers = 0;                    // 0: cores, at least 2
+  size_t max_body = 3 << 20;          // larger requests get 413 (Kubernetes' limit)
+  size_t max_header = 1 << 20;        // 431
+  size_t max_connections = 16384;     // further ones wait in the backlog
+  seconds idle_timeout{90};           // a connection without a request
+  seconds header_timeout{15};         // from the first byte of a request to its last
+  // Answers when the handler threw, the request was malformed or too large, as body of the given HTTP code.
+  std::function<void(int code, std::string_view message, Response&)> error_body;
+};
+
+class Server {
+ public:
+  static Result<std::unique_ptr<Server>> start(ServerOptions options, Handler handler);
+  virtual ~Server() = default;  // stop()
+
+  virtual int port() const = 0;
+  virtual Pump& pump() = 0;
+  // New certificate files for new connections, for renewal while running.
+  virtual Status reload_tls() = 0;
+  // Stops accepting, lets running requests end until the deadline, closes everything.
+  virtual void stop(milliseconds grace = milliseconds(2000)) = 0;
+
+  struct Stats {
+    size_t connections = 0, requests = 0, in_flight = 0, pumped = 0;
+  };
+  virtual Stats stats() const = 0;
+};
+
+}  // namespace knarr::http

@@ -1,0 +1,53 @@
+// What the tables drive: reading, defaulting, checking, merging and describing objects of any kind as JSON documents.
+// Pure functions; thread-safe.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "knarr/base/clock.h"
+#include "knarr/base/status.h"
+#include "knarr/codec/json.h"
+#include "knarr/schema/type.h"
+
+namespace knarr::schema {
+
+// Shapes of known fields must fit (else BadRequest with upstream's wording of a decoder error). Unknown fields are pruned and
+// their paths answered in `unknown` ("spec.foo"), for fieldValidation=Warn|Strict. Zero values of omit_empty fields and nulls
+// are dropped, so that the result is what upstream would store.
+Status normalize(const Type& type, json::Value& object, json::Allocator& alloc, std::vector<std::string>& unknown);
+
+// Sets what upstream's defaulting sets on create and update.
+void apply_defaults(const Resource& resource, json::Value& object, json::Allocator& alloc);
+
+// Field errors (empty: valid), with upstream's paths, reasons and messages. `old` is null on create.
+std::vector<Cause> validate(const Resource& resource, const json::Value& object, const json::Value* old);
+
+// What of `object` a client may not write through this endpoint is taken from `old` (null on create): status on the main
+// resource, all but status on /status. `subresource` is "" or "status".
+void prepare(const Resource& resource, std::string_view subresource, json::Value& object, const json::Value* old, json::Allocator& alloc);
+
+// True when what metadata.generation counts differs.
+bool generation_differs(const Resource& resource, const json::Value& object, const json::Value& old);
+
+// Strategic merge patch, with $patch, $retainKeys, $setElementOrder and $deleteFromPrimitiveList directives. Changes `target`.
+Status strategic_merge(const Type& type, json::Value& target, const json::Value& patch, json::Allocator& alloc);
+
+// Server-printed tables.
+struct Column {
+  std::string_view name, type, format, doc;
+  int priority = 0;
+};
+std::vector<Column> columns(const Resource& resource);
+// The cells of one row, a JSON array's elements, as upstream prints them at `now`.
+void print_row(const Resource& resource, const json::Value& object, WallTime now, json::Value& cells, json::Allocator& alloc);
+
+// The value of one of the resource's field selectors; "" when absent.
+std::string field_value(const Resource& resource, const json::Value& object, std::string_view field);
+
+// OpenAPI documents as JSON text, made from the tables. v3: one for each group version ("api/v1", "apis/apps/v1").
+std::string openapi_v2();
+std::string openapi_v3(std::string_view group_version);
+
+}  // namespace knarr::schema

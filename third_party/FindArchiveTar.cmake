@@ -1,0 +1,10 @@
+# ArchiveTar: Debian package libarchive-dev. Target knarr::archive.
+find_path(ArchiveTar_INCLUDE_DIR archive.h)
+find_library(ArchiveTar_LIBRARY NAMES archive)
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(ArchiveTar REQUIRED_VARS ArchiveTar_LIBRARY ArchiveTar_INCLUDE_DIR)
+if(ArchiveTar_FOUND AND NOT TARGET knarr::archive)
+  add_library(knarr::archive UNKNOWN IMPORTED)
+  set_target_properties(knarr::archive PROPERTIES IMPORTED_LOCATION ${ArchiveTar_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${ArchiveTar_INCLUDE_DIR})
+endif()
+mark_as_advanced(ArchiveTar_INCLUDE_DIR ArchiveTar_LIBRARY)

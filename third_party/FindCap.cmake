@@ -1,0 +1,10 @@
+# Cap: Debian package libcap-dev. Target knarr::cap.
+find_path(Cap_INCLUDE_DIR sys/capability.h)
+find_library(Cap_LIBRARY NAMES cap)
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(Cap REQUIRED_VARS Cap_LIBRARY Cap_INCLUDE_DIR)
+if(Cap_FOUND AND NOT TARGET knarr::cap)
+  add_library(knarr::cap UNKNOWN IMPORTED)
+  set_target_properties(knarr::cap PROPERTIES IMPORTED_LOCATION ${Cap_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${Cap_INCLUDE_DIR})
+endif()
+mark_as_advanced(Cap_INCLUDE_DIR Cap_LIBRARY)

@@ -1,0 +1,10 @@
+# Seccomp: Debian package libseccomp-dev. Target knarr::seccomp.
+find_path(Seccomp_INCLUDE_DIR seccomp.h)
+find_library(Seccomp_LIBRARY NAMES seccomp)
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(Seccomp REQUIRED_VARS Seccomp_LIBRARY Seccomp_INCLUDE_DIR)
+if(Seccomp_FOUND AND NOT TARGET knarr::seccomp)
+  add_library(knarr::seccomp UNKNOWN IMPORTED)
+  set_target_properties(knarr::seccomp PROPERTIES IMPORTED_LOCATION ${Seccomp_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${Seccomp_INCLUDE_DIR})
+endif()
+mark_as_advanced(Seccomp_INCLUDE_DIR Seccomp_LIBRARY)

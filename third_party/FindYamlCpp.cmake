@@ -1,0 +1,10 @@
+# YamlCpp: Debian package libyaml-cpp-dev. Target knarr::yamlcpp.
+find_path(YamlCpp_INCLUDE_DIR yaml-cpp/yaml.h)
+find_library(YamlCpp_LIBRARY NAMES yaml-cpp)
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(YamlCpp REQUIRED_VARS YamlCpp_LIBRARY YamlCpp_INCLUDE_DIR)
+if(YamlCpp_FOUND AND NOT TARGET knarr::yamlcpp)
+  add_library(knarr::yamlcpp UNKNOWN IMPORTED)
+  set_target_properties(knarr::yamlcpp PROPERTIES IMPORTED_LOCATION ${YamlCpp_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${YamlCpp_INCLUDE_DIR})
+endif()
+mark_as_advanced(YamlCpp_INCLUDE_DIR YamlCpp_LIBRARY)

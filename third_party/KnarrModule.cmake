@@ -1,0 +1,46 @@
+# knarr_module(NAME DEPS other modules... LIBS third-party targets...)
+# makes the static library knarr_NAME of src/NAME/*.cpp. A module links only what it names, so that a dependency that the
+# architecture forbids does not link. Its unit tests, test/unit/NAME/*.cpp, become the Catch2 program unit_NAME.
+function(knarr_module name)
+  cmake_parse_arguments(ARG "" "" "DEPS;LIBS;SOURCES" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cpp)
+  list(APPEND sources ${ARG_SOURCES})
+  add_library(knarr_${name} STATIC ${sources})
+  target_include_directories(knarr_${name} PUBLIC ${CMAKE_SOURCE_DIR}/include PRIVATE ${CMAKE_SOURCE_DIR}/src)
+  foreach(dep ${ARG_DEPS})
+    target_link_libraries(knarr_${name} PUBLIC knarr_${dep})
+  endforeach()
+  target_link_libraries(knarr_${name} PUBLIC Threads::Threads fmt::fmt PRIVATE ${ARG_LIBS})
+  knarr_precompile(knarr_${name})
+  set_property(GLOBAL APPEND PROPERTY KNARR_MODULES ${name})
+endfunction()
+
+# One precompiled header for all: the standard library as we use it.
+function(knarr_precompile target)
+  if(NOT TARGET knarr_pch)
+    file(WRITE ${CMAKE_BINARY_DIR}/pch_anchor.cpp "// holds the precompiled header\n")
+    add_library(knarr_pch STATIC ${CMAKE_BINARY_DIR}/pch_anchor.cpp)
+    target_link_libraries(knarr_pch PUBLIC fmt::fmt)
+    target_precompile_headers(knarr_pch PRIVATE <algorithm> <atomic> <chrono> <condition_variable> <cstdint> <cstring> <deque>
+      <functional> <map> <memory> <mutex> <optional> <set> <shared_mutex> <span> <string> <string_view> <thread> <tuple>
+      <unordered_map> <utility> <variant> <vector> <fmt/format.h>)
+  endif()
+  target_link_libraries(${target} PRIVATE fmt::fmt)
+  target_precompile_headers(${target} REUSE_FROM knarr_pch)
+endfunction()
+
+# knarr_unit_tests(NAME [LIBS ...]): test/unit/NAME/*.cpp against the module (and above it) as one Catch2 program.
+function(knarr_unit_tests name)
+  cmake_parse_arguments(ARG "" "" "LIBS" ${ARGN})
+  file(GLOB tests CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/test/unit/${name}/*.cpp)
+  if(NOT tests)
+    return()
+  endif()
+  add_executable(unit_${name} ${tests})
+  target_include_directories(unit_${name} PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/test)
+  target_link_libraries(unit_${name} PRIVATE knarr_${name} knarr_catch_main ${ARG_LIBS})
+  target_compile_options(unit_${name} PRIVATE -O1)
+  knarr_precompile(unit_${name})
+  add_test(NAME unit_${name} COMMAND unit_${name})
+  set_tests_properties(unit_${name} PROPERTIES LABELS unit)
+endfunction()
