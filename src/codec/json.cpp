@@ -1,0 +1,525 @@
+#include "knarr/codec/json.h"
+
+#include <fmt/format.h>
+#include <rapidjson/error/en.h>
+#include <rapidjson/memorystream.h>
+#include <rapidjson/reader.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <cstring>
+#include <set>
+
+namespace knarr::json {
+
+namespace {
+
+constexpr unsigned kParseFlags = rapidjson::kParseValidateEncodingFlag | rapidjson::kParseFullPrecisionFlag;
+constexpr size_t kFewMembers = 16;  // up to this many, comparing all pairs is faster than sorting
+
+// Passes the events on and stops at kMaxDepth: that bounds the reader's recursion, and that of everything that walks
+// the document later.
+template <typename Handler>
+class DepthLimit {
+ public:
+  explicit DepthLimit(Handler& to) : to_(to) {}
+
+  bool Null() { return to_.Null(); }
+  bool Bool(bool b) { return to_.Bool(b); }
+  bool Int(int i) { return to_.Int(i); }
+  bool Uint(unsigned i) { return to_.Uint(i); }
+  bool Int64(int64_t i) { return to_.Int64(i); }
+  bool Uint64(uint64_t i) { return to_.Uint64(i); }
+  bool Double(double d) { return to_.Double(d); }
+  bool RawNumber(const char* s, rapidjson::SizeType n, bool c) { return to_.RawNumber(s, n, c); }
+  bool String(const char* s, rapidjson::SizeType n, bool c) { return to_.String(s, n, c); }
+  bool Key(const char* s, rapidjson::SizeType n, bool c) { return to_.Key(s, n, c); }
+  bool StartObject() { return ++depth_ <= kMaxDepth && to_.StartObject(); }
+  bool EndObject(rapidjson::SizeType n) { return --depth_, to_.EndObject(n); }
+  bool StartArray() { return ++depth_ <= kMaxDepth && to_.StartArray(); }
+  bool EndArray(rapidjson::SizeType n) { return --depth_, to_.EndArray(n); }
+
+ private:
+  Handler& to_;
+  int depth_ = 0;
+};
+
+// What Document::Populate calls to be filled.
+struct Generator {
+  std::string_view text;
+  rapidjson::ParseResult result;
+
+  bool operator()(Document& document) {
+    rapidjson::MemoryStream stream(text.data(), text.size());
+    rapidjson::Reader reader;
+    DepthLimit limited(document);
+    result = reader.Parse<kParseFlags>(stream, limited);
+    return !result.IsError();
+  }
+};
+
+// Fills a Document with a deep copy. Going through a Document's events makes containers of the exact size (adding
+// members one by one allocates for sixteen); strings are copied even where the source only refers to them.
+struct Copier {
+  const Value& from;
+
+  struct CopyStrings {
+    Document& to;
+    bool Null() { return to.Null(); }
+    bool Bool(bool b) { return to.Bool(b); }
+    bool Int(int i) { return to.Int(i); }
+    bool Uint(unsigned i) { return to.Uint(i); }
+    bool Int64(int64_t i) { return to.Int64(i); }
+    bool Uint64(uint64_t i) { return to.Uint64(i); }
+    bool Double(double d) { return to.Double(d); }
+    bool RawNumber(const char* s, rapidjson::SizeType n, bool) { return to.RawNumber(s, n, true); }
+    bool String(const char* s, rapidjson::SizeType n, bool) { return to.String(s, n, true); }
+    bool Key(const char* s, rapidjson::SizeType n, bool) { return to.Key(s, n, true); }
+    bool StartObject() { return to.StartObject(); }
+    bool EndObject(rapidjson::SizeType n) { return to.EndObject(n); }
+    bool StartArray() { return to.StartArray(); }
+    bool EndArray(rapidjson::SizeType n) { return to.EndArray(n); }
+  };
+
+  bool operator()(Document& document) {
+    CopyStrings handler{document};
+    return from.Accept(handler);
+  }
+};
+
+void drop_duplicates_sorted(Value& object) {
+  std::vector<rapidjson::SizeType> order(object.MemberCount());
+  for (rapidjson::SizeType i = 0; i < order.size(); ++i) order[i] = i;
+  const auto members = object.MemberBegin();
+  std::stable_sort(order.begin(), order.end(),
+                   [&](auto a, auto b) { return view(members[a].name) < view(members[b].name); });
+  std::vector<bool> drop(order.size());
+  bool any = false;
+  for (size_t i = 0; i + 1 < order.size(); ++i) {
+    if (view(members[order[i]].name) != view(members[order[i + 1]].name)) continue;
+    drop[order[i]] = any = true;
+  }
+  if (!any) return;
+  rapidjson::SizeType to = 0;
+  for (rapidjson::SizeType from = 0; from < drop.size(); ++from) {
+    if (drop[from]) continue;
+    if (to != from) {
+      members[to].name = std::move(members[from].name);
+      members[to].value = std::move(members[from].value);
+    }
+    ++to;
+  }
+  object.EraseMember(members + to, object.MemberEnd());
+}
+
+// Of members with the same key the last one stays, as Go's decoder has it: two readers never see two values.
+void drop_duplicates(Value& value) {
+  if (value.IsArray()) {
+    for (Value& element : value.GetArray()) drop_duplicates(element);
+    return;
+  }
+  if (!value.IsObject()) return;
+  if (value.MemberCount() > kFewMembers) {
+    drop_duplicates_sorted(value);
+  } else {
+    for (auto later = value.MemberBegin(); later != value.MemberEnd(); ++later) {
+      for (auto earlier = value.MemberBegin(); earlier != later; ++earlier) {
+        if (view(earlier->name) != view(later->name)) continue;
+        value.EraseMember(earlier);
+        --later;  // it moved down by one
+        break;
+      }
+    }
+  }
+  for (auto& member : value.GetObject()) drop_duplicates(member.value);
+}
+
+// Follows the text's structure and remembers the keys of the objects that are open.
+class DuplicateFinder {
+ public:
+  std::vector<std::string> found;
+
+  bool Null() { return scalar(); }
+  bool Bool(bool) { return scalar(); }
+  bool Int(int) { return scalar(); }
+  bool Uint(unsigned) { return scalar(); }
+  bool Int64(int64_t) { return scalar(); }
+  bool Uint64(uint64_t) { return scalar(); }
+  bool Double(double) { return scalar(); }
+  bool RawNumber(const char*, rapidjson::SizeType, bool) { return scalar(); }
+  bool String(const char*, rapidjson::SizeType, bool) { return scalar(); }
+  bool Key(const char* s, rapidjson::SizeType n, bool) {
+    Frame& frame = frames_.back();
+    frame.key.assign(s, n);
+    if (!frame.keys.insert(frame.key).second) report();
+    return true;
+  }
+  bool StartObject() { return frames_.push_back({}), true; }
+  bool StartArray() {
+    frames_.push_back({});
+    frames_.back().index = 0;
+    return true;
+  }
+  bool EndObject(rapidjson::SizeType) { return frames_.pop_back(), scalar(); }
+  bool EndArray(rapidjson::SizeType) { return frames_.pop_back(), scalar(); }
+
+ private:
+  static constexpr size_t kMaxReported = 100;  // as upstream
+  struct Frame {
+    int64_t index = -1;  // >= 0: an array
+    std::string key;
+    std::set<std::string, std::less<>> keys;
+  };
+  std::vector<Frame> frames_;
+  std::set<std::string> reported_;
+
+  bool scalar() {
+    if (!frames_.empty() && frames_.back().index >= 0) ++frames_.back().index;
+    return true;
+  }
+  void report() {
+    if (found.size() >= kMaxReported) return;
+    std::string path;
+    for (const Frame& frame : frames_) {
+      if (frame.index >= 0) {
+        path += fmt::format("[{}]", frame.index);
+      } else {
+        if (!path.empty()) path += '.';
+        path += frame.key;
+      }
+    }
+    if (reported_.insert(path).second) found.push_back(std::move(path));
+  }
+};
+
+// As Go prints a float64: shortest digits that read back, plain between 1e-6 and 1e21.
+void append_double(std::string& out, double d) {
+  if (!std::isfinite(d)) {  // JSON has no such number; none comes out of a parser
+    out += "null";
+    return;
+  }
+  char buffer[400];
+  const double magnitude = std::fabs(d);
+  const bool plain = magnitude == 0 || (magnitude >= 1e-6 && magnitude < 1e21);
+  auto end =
+      std::to_chars(buffer, buffer + sizeof buffer, d, plain ? std::chars_format::fixed : std::chars_format::scientific)
+          .ptr;
+  if (!plain && end - buffer > 4 && end[-4] == 'e' && end[-3] == '-' && end[-2] == '0') {  // 1e-07 is written 1e-7
+    end[-2] = end[-1];
+    --end;
+  }
+  out.append(buffer, end);
+}
+
+void append_number(std::string& out, const Value& value) {
+  if (value.IsInt64()) {
+    fmt::format_int digits(value.GetInt64());
+    out.append(digits.data(), digits.size());
+  } else if (value.IsUint64()) {
+    fmt::format_int digits(value.GetUint64());
+    out.append(digits.data(), digits.size());
+  } else {
+    append_double(out, value.GetDouble());
+  }
+}
+
+void append_indented(std::string& out, const Value& value, size_t indent) {
+  const bool object = value.IsObject();
+  if ((!object && !value.IsArray()) || (object ? value.ObjectEmpty() : value.Empty())) {
+    append(out, value);
+    return;
+  }
+  const auto line = [&](size_t width) { (out += '\n').append(width, ' '); };
+  out += object ? '{' : '[';
+  bool first = true;
+  const auto next = [&] {
+    if (!first) out += ',';
+    first = false;
+    line(indent + 2);
+  };
+  if (object) {
+    for (const auto& member : value.GetObject()) {
+      next();
+      append_quoted(out, view(member.name));
+      out += ": ";
+      append_indented(out, member.value, indent + 2);
+    }
+  } else {
+    for (const Value& element : value.GetArray()) {
+      next();
+      append_indented(out, element, indent + 2);
+    }
+  }
+  line(indent);
+  out += object ? '}' : ']';
+}
+
+// Member-wise equality of two objects of the same size, whatever their order.
+bool equal_objects(const Value& a, const Value& b) {
+  const auto count = a.MemberCount();
+  const auto in_a = a.MemberBegin(), in_b = b.MemberBegin();
+  rapidjson::SizeType same = 0;  // the orders mostly agree
+  while (same < count && view(in_a[same].name) == view(in_b[same].name)) {
+    if (!equal(in_a[same].value, in_b[same].value)) return false;
+    ++same;
+  }
+  if (same == count) return true;
+  if (count - same <= kFewMembers) {
+    for (auto i = same; i < count; ++i) {
+      auto j = same;
+      while (j < count && view(in_a[i].name) != view(in_b[j].name)) ++j;
+      if (j == count || !equal(in_a[i].value, in_b[j].value)) return false;
+    }
+    return true;
+  }
+  const auto sorted = [&](auto members) {
+    std::vector<const Value::Member*> order;
+    for (auto i = same; i < count; ++i) order.push_back(&members[i]);
+    std::sort(order.begin(), order.end(), [](auto* x, auto* y) { return view(x->name) < view(y->name); });
+    return order;
+  };
+  const auto order_a = sorted(in_a), order_b = sorted(in_b);
+  return std::equal(order_a.begin(), order_a.end(), order_b.begin(),
+                    [](auto* x, auto* y) { return view(x->name) == view(y->name) && equal(x->value, y->value); });
+}
+
+}  // namespace
+
+Result<Document> parse(std::string_view text) {
+  Document document;
+  Generator generator{text, {}};
+  document.Populate(generator);
+  if (generator.result.IsError()) {
+    const char* why = generator.result.Code() == rapidjson::kParseErrorTermination
+                          ? "Nesting is too deep."
+                          : rapidjson::GetParseError_En(generator.result.Code());
+    return bad_request(
+        fmt::format("cannot parse JSON at offset {} of {} bytes: {}", generator.result.Offset(), text.size(), why));
+  }
+  drop_duplicates(document);
+  return document;
+}
+
+std::vector<std::string> duplicate_keys(std::string_view text) {
+  rapidjson::MemoryStream stream(text.data(), text.size());
+  rapidjson::Reader reader;
+  DuplicateFinder finder;
+  DepthLimit limited(finder);
+  reader.Parse<kParseFlags>(stream, limited);
+  return std::move(finder.found);
+}
+
+void append_quoted(std::string& out, std::string_view text) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  out += '"';
+  size_t start = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c >= 0x20 && c != '"' && c != '\\') continue;
+    out.append(text, start, i - start);
+    start = i + 1;
+    out += '\\';
+    switch (c) {
+      case '"':
+      case '\\':
+        out += static_cast<char>(c);
+        break;
+      case '\n':
+        out += 'n';
+        break;
+      case '\t':
+        out += 't';
+        break;
+      case '\r':
+        out += 'r';
+        break;
+      case '\b':
+        out += 'b';
+        break;
+      case '\f':
+        out += 'f';
+        break;
+      default:
+        out += "u00";
+        out += kHex[c >> 4];
+        out += kHex[c & 15];
+    }
+  }
+  out.append(text, start, text.size() - start);
+  out += '"';
+}
+
+void append(std::string& out, const Value& value) {
+  switch (value.GetType()) {
+    case rapidjson::kNullType:
+      out += "null";
+      return;
+    case rapidjson::kFalseType:
+      out += "false";
+      return;
+    case rapidjson::kTrueType:
+      out += "true";
+      return;
+    case rapidjson::kStringType:
+      append_quoted(out, view(value));
+      return;
+    case rapidjson::kNumberType:
+      append_number(out, value);
+      return;
+    case rapidjson::kArrayType: {
+      out += '[';
+      bool first = true;
+      for (const Value& element : value.GetArray()) {
+        if (!first) out += ',';
+        first = false;
+        append(out, element);
+      }
+      out += ']';
+      return;
+    }
+    case rapidjson::kObjectType: {
+      out += '{';
+      bool first = true;
+      for (const auto& member : value.GetObject()) {
+        if (!first) out += ',';
+        first = false;
+        append_quoted(out, view(member.name));
+        out += ':';
+        append(out, member.value);
+      }
+      out += '}';
+      return;
+    }
+  }
+}
+
+std::string dump(const Value& value) {
+  std::string out;
+  append(out, value);
+  return out;
+}
+
+std::string dump_pretty(const Value& value) {
+  std::string out;
+  append_indented(out, value, 0);
+  return out;
+}
+
+const Value* find(const Value& object, std::string_view key) {
+  if (!object.IsObject()) return nullptr;
+  for (const auto& member : object.GetObject()) {
+    if (view(member.name) == key) return &member.value;
+  }
+  return nullptr;
+}
+
+Value* find(Value& object, std::string_view key) { return const_cast<Value*>(find(std::as_const(object), key)); }
+
+const Value* find(const Value& object, std::initializer_list<std::string_view> path) {
+  const Value* at = &object;
+  for (std::string_view step : path) {
+    at = find(*at, step);
+    if (!at) return nullptr;
+  }
+  return at;
+}
+
+Value* find(Value& object, std::initializer_list<std::string_view> path) {
+  return const_cast<Value*>(find(std::as_const(object), path));
+}
+
+std::string_view get_string(const Value& object, std::string_view key) {
+  const Value* value = find(object, key);
+  return value && value->IsString() ? view(*value) : std::string_view();
+}
+
+std::string_view get_string(const Value& object, std::initializer_list<std::string_view> path) {
+  const Value* value = find(object, path);
+  return value && value->IsString() ? view(*value) : std::string_view();
+}
+
+int64_t get_int(const Value& object, std::string_view key, int64_t otherwise) {
+  const Value* value = find(object, key);
+  return value && value->IsInt64() ? value->GetInt64() : otherwise;
+}
+
+bool get_bool(const Value& object, std::string_view key, bool otherwise) {
+  const Value* value = find(object, key);
+  return value && value->IsBool() ? value->GetBool() : otherwise;
+}
+
+Value string(std::string_view text, Allocator& alloc) {
+  return Value(text.data(), static_cast<rapidjson::SizeType>(text.size()), alloc);
+}
+
+Value copy(const Value& value, Allocator& alloc) {
+  if (value.IsString()) return string(view(value), alloc);
+  if (!value.IsObject() && !value.IsArray()) return Value(value, alloc);
+  Document document(&alloc);
+  Copier copier{value};
+  document.Populate(copier);
+  return std::move(static_cast<Value&>(document));
+}
+
+Document copy(const Value& value) {
+  Document document;
+  Copier copier{value};
+  document.Populate(copier);
+  return document;
+}
+
+Value& set(Value& object, std::string_view key, Value value, Allocator& alloc) {
+  if (Value* present = find(object, key)) return *present = std::move(value);
+  object.AddMember(string(key, alloc), std::move(value), alloc);
+  return (object.MemberEnd() - 1)->value;
+}
+
+Value& set(Value& object, std::string_view key, std::string_view text, Allocator& alloc) {
+  return set(object, key, string(text, alloc), alloc);
+}
+
+Value& ensure_object(Value& object, std::initializer_list<std::string_view> path, Allocator& alloc) {
+  Value* at = &object;
+  for (std::string_view step : path) {
+    Value* next = find(*at, step);
+    if (!next) {
+      next = &set(*at, step, Value(rapidjson::kObjectType), alloc);
+    } else if (!next->IsObject()) {
+      next->SetObject();
+    }
+    at = next;
+  }
+  return *at;
+}
+
+bool remove(Value& object, std::string_view key) {
+  if (!object.IsObject()) return false;
+  for (auto member = object.MemberBegin(); member != object.MemberEnd(); ++member) {
+    if (view(member->name) != key) continue;
+    object.EraseMember(member);
+    return true;
+  }
+  return false;
+}
+
+bool equal(const Value& a, const Value& b) {
+  if (a.IsNumber() && b.IsNumber()) {
+    if (a.IsDouble() || b.IsDouble()) return a.GetDouble() == b.GetDouble();
+    return a == b;
+  }
+  if (a.GetType() != b.GetType()) return false;
+  switch (a.GetType()) {
+    case rapidjson::kStringType:
+      return view(a) == view(b);
+    case rapidjson::kArrayType:
+      return a.Size() == b.Size() &&
+             std::equal(a.Begin(), a.End(), b.Begin(), [](const Value& x, const Value& y) { return equal(x, y); });
+    case rapidjson::kObjectType:
+      return a.MemberCount() == b.MemberCount() && equal_objects(a, b);
+    default:
+      return true;  // null, true, false
+  }
+}
+
+}  // namespace knarr::json
