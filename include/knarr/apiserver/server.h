@@ -1,0 +1,58 @@
+// The API server's HTTP front: routing, request pipeline, discovery and the connections to nodes, above Rest.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "knarr/apiserver/node_proxy.h"
+#include "knarr/apiserver/rest.h"
+#include "knarr/auth/authn.h"
+#include "knarr/auth/authz.h"
+#include "knarr/http/server.h"
+
+namespace knarr::apiserver {
+
+// What an audit sink learns of each request when it is answered.
+struct AuditEvent {
+  std::string_view verb, path, user, remote_address, user_agent;
+  int code = 0;
+  MonoTime::duration latency{};
+};
+
+class AuditSink {
+ public:
+  virtual ~AuditSink() = default;
+  virtual void record(const AuditEvent& event) = 0;  // thread-safe, quick
+};
+
+struct ApiServerOptions {
+  Rest* rest = nullptr;
+  std::shared_ptr<auth::Authenticator> authenticator;
+  std::shared_ptr<auth::Authorizer> authorizer;
+  std::shared_ptr<AuditSink> audit;       // optional
+  std::shared_ptr<NodeProxy> node_proxy;  // optional: without it logs and exec answer 503
+  std::string external_address;           // host:port that /api tells clients as serverAddressByClientCIDRs
+  std::string version_suffix = "knarr";   // of /version's gitVersion: v1.36.3+knarr
+};
+
+class ApiServer {
+ public:
+  static std::unique_ptr<ApiServer> make(ApiServerOptions options);
+  virtual ~ApiServer() = default;  // detach()
+
+  // For http::Server::start; the ApiServer outlives the server.
+  virtual http::Handler handler() = 0;
+  // For http::ServerOptions::error_body: a Status object.
+  static void error_body(int code, std::string_view message, http::Response& response);
+
+  // Connects the store's publications to the server's pump: watches wake up from then on. After Server::start.
+  virtual void attach(http::Pump& pump) = 0;
+  virtual void detach() = 0;  // before the server goes
+
+  // A named check of /readyz (and /livez and /healthz when `live`): OK or what is wrong. Before the server starts.
+  virtual void add_check(std::string name, bool live, std::function<Status()> check) = 0;
+};
+
+}  // namespace knarr::apiserver
