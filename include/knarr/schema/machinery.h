@@ -34,11 +34,7 @@ bool generation_differs(const Resource& resource, const json::Value& object, con
 // Strategic merge patch, with $patch, $retainKeys, $setElementOrder and $deleteFromPrimitiveList directives. Changes `target`.
 Status strategic_merge(const Type& type, json::Value& target, const json::Value& patch, json::Allocator& alloc);
 
-// Server-printed tables.
-struct Column {
-  std::string_view name, type, format, doc;
-  int priority = 0;
-};
+// Server-printed tables; the columns are `resource.columns`. A resource without any prints name and age.
 std::vector<Column> columns(const Resource& resource);
 // The cells of one row, a JSON array's elements, as upstream prints them at `now`.
 void print_row(const Resource& resource, const json::Value& object, WallTime now, json::Value& cells, json::Allocator& alloc);

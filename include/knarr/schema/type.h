@@ -12,7 +12,13 @@ enum class Shape : uint8_t {
   kString, kInt32, kInt64, kBool, kDouble, kBytes, kTime, kMicroTime, kDuration, kQuantity, kIntOrString,
   kObject,  // a Type of ours
   kList, kMap,  // of `element`
-  kAny,  // any JSON (rawObject, anyJSON, fieldsV1)
+  kAny,  // any JSON; AnyKind says which
+};
+
+enum class AnyKind : uint8_t {
+  kJson,      // any value
+  kObject,    // an object of any kind (RawExtension)
+  kFieldsV1,  // the field sets of server-side apply
 };
 
 enum class ListType : uint8_t { kNone, kAtomic, kSet, kMap };
@@ -24,11 +30,12 @@ struct Field {
   std::string_view doc;   // our own words
   Shape shape = Shape::kString;
   Shape element = Shape::kString;  // of a list or map
+  Shape inner = Shape::kString;    // of an element that is a list itself
+  AnyKind any = AnyKind::kJson;    // of kAny
   const Type* type = nullptr;      // of kObject, or of a kObject element
   bool required = false;
-  bool omit_empty = false;  // not written when it has its zero value
+  bool omit_empty = false;  // not written when it has its zero value. False: always written ({}, "", 0, "0" for a quantity)
   bool pointer = false;     // absent and zero are two things
-  bool inlined = false;     // (unused in JSON; protobuf only)
   bool atomic_map = false;
   ListType list = ListType::kNone;
   std::span<const std::string_view> list_keys;
@@ -36,13 +43,16 @@ struct Field {
   std::string_view patch_key;      // merge key of strategic merge patch
   std::string_view default_json;   // declarative default as JSON text, "" none
   std::span<const std::string_view> enum_values;  // enforced when not empty
-  uint32_t pb_number = 0;
+  uint32_t pb_number = 0;  // 0: not in the protobuf form
+  uint32_t pb_outer = 0;   // not 0: on the wire the field is inside the message of this number, which JSON does not show
 };
 
 struct Type {
   std::string_view name;  // core/v1.PodSpec
   std::string_view doc;
-  std::span<const Field> fields;
+  std::span<const Field> fields;  // in upstream's order; of a kind, the first two are kind and apiVersion
+  std::span<const uint16_t> by_name;  // indexes of `fields`, sorted by name
+  std::string_view group, version, kind;  // of a kind (Pod, PodList, Status); all "" otherwise
   bool atomic = false;
   const Field* find(std::string_view json_name) const;  // null: unknown
 };
@@ -50,6 +60,12 @@ struct Type {
 struct Subresource {
   std::string_view name, group, version, kind;  // status; scale has autoscaling/v1 Scale
   std::span<const std::string_view> verbs;
+};
+
+// A column of a server-printed table.
+struct Column {
+  std::string_view name, type, format, doc;
+  int priority = 0;
 };
 
 struct Resource {
@@ -61,6 +77,8 @@ struct Resource {
   std::string_view storage_version_hash;
   const Type* type = nullptr;
   std::string_view storage_name;  // name of the resource in the store: "pods", "deployments.apps"
+  std::string_view doc;
+  std::span<const Column> columns;
 };
 
 // Every resource that is served, in discovery's order.
