@@ -1,7 +1,8 @@
 // JSON documents: RapidJSON behind the few calls that the rest of knarr makes. This is the one header that includes it.
 //
-// A Document owns its values in a pool; a Value belongs to a Document, and building one takes that Document's Allocator.
-// The free functions never throw and treat a wrong type like absence. Not thread-safe; concurrent reading is fine.
+// A Document owns its values in a pool; a Value belongs to a Document, and building one takes that Document's
+// Allocator. The free functions never throw and treat a wrong type like absence. Not thread-safe; concurrent reading is
+// fine.
 #pragma once
 
 #include <rapidjson/document.h>
@@ -21,7 +22,8 @@ using Allocator = rapidjson::Document::AllocatorType;
 
 inline constexpr int kMaxDepth = 1000;  // nesting that is accepted; deeper is an error, not a stack overflow
 
-// Parses one JSON text (RFC 8259), UTF-8 checked, nothing behind it. Error: BadRequest with offset and what was expected.
+// Parses one JSON text (RFC 8259), UTF-8 checked, nothing behind it. Error: BadRequest with offset and what was
+// expected.
 Result<Document> parse(std::string_view text);
 
 // Paths of duplicate keys in a text that parses, as upstream's strict decoder names them (`spec.foo`, `spec.a[0].b`).
