@@ -21,6 +21,7 @@
 
 #include "knarr/base/clock.h"
 #include "knarr/base/result.h"
+#include "knarr/codec/intorstring.h"
 #include "knarr/codec/json.h"
 
 namespace knarr::api {
@@ -65,16 +66,6 @@ class Box {
 
  private:
   std::unique_ptr<T> value_;
-};
-
-// A number, or a text such as a port's name or a percentage.
-struct IntOrString {
-  bool is_string = false;
-  int32_t number = 0;  // when not is_string
-  std::string text;    // when is_string
-
-  std::string to_string() const { return is_string ? text : std::to_string(number); }
-  bool operator==(const IntOrString&) const = default;
 };
 
 namespace detail {
