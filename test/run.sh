@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# Installs what the tests need, builds, and runs them. The closing line counts them: "N passed, N failed".
+#
+#   test/run.sh                   what CI runs: unit tests (release, asan, tsan), black-box tests, lint
+#   test/run.sh --preset NAME     unit and black-box tests of one preset: release, debug, asan or tsan
+#   test/run.sh --all             also the slow ones: the black-box suite under asan and tsan, 200 kills, benchmarks, fuzzing
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+root=$PWD
+all=false
+presets=()
+while (($#)); do
+  case $1 in
+    --all) all=true ;;
+    --preset) presets+=("${2:?--preset needs a name}"); shift ;;
+    -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) echo "run.sh: unknown option $1; see --help" >&2; exit 2 ;;
+  esac
+  shift
+done
+
+third_party/pins/install.sh debian-build.txt debian-test.txt || exit 1
+passed=0
+failed=0
+skipped=0
+logs=$root/build/test-logs
+mkdir -p "$logs"
+
+# check NAME COMMAND...: one test that is a program; its output is shown when it fails.
+check() {
+  local name=$1 begun=$SECONDS
+  shift
+  if "$@" >"$logs/$name.log" 2>&1; then
+    passed=$((passed + 1))
+    printf 'ok    %-44s %4ds\n' "$name" $((SECONDS - begun))
+  else
+    failed=$((failed + 1))
+    printf 'FAIL  %-44s %4ds\n' "$name" $((SECONDS - begun))
+    tail -n 60 "$logs/$name.log"
+  fi
+}
+
+build() { # preset targets...
+  local preset=$1
+  shift
+  cmake --preset "$preset" >"$logs/configure-$preset.log" 2>&1 || { cat "$logs/configure-$preset.log"; return 1; }
+  cmake --build --preset "$preset" --target "$@" >"$logs/build-$preset.log" 2>&1 || { grep -E 'error|FAILED' -A5 "$logs/build-$preset.log" | head -n 60; return 1; }
+}
+
+units() { # preset: every Catch2 program, case by case
+  local preset=$1
+  for program in build/"$preset"/unit_*; do
+    [[ -x $program && -f $program ]] || continue
+    local name begun=$SECONDS
+    name=$(basename "$program")
+    local log=$logs/$preset-$name.log
+    timeout 600 "$program" >"$log" 2>&1
+    local code=$? line
+    line=$(grep -aE '^(All tests passed|test cases:)' "$log" | tail -n 1)
+    local good bad
+    if [[ $line == All\ tests* ]]; then
+      good=$(sed -E 's/.* in ([0-9]+) test cases?.*/\1/' <<<"$line")
+      bad=0
+    else
+      good=$(sed -nE 's/.*\| +([0-9]+) passed.*/\1/p' <<<"$line")
+      bad=$(sed -nE 's/.*\| +([0-9]+) failed.*/\1/p' <<<"$line")
+    fi
+    good=${good:-0}
+    bad=${bad:-0}
+    ((code != 0 && bad == 0)) && bad=1
+    passed=$((passed + good))
+    failed=$((failed + bad))
+    if ((bad)); then
+      printf 'FAIL  %-44s %4ds  %s\n' "$preset $name" $((SECONDS - begun)) "$line"
+      tail -n 80 "$log"
+    else
+      printf 'ok    %-44s %4ds  %s cases\n' "$preset $name" $((SECONDS - begun)) "$good"
+    fi
+  done
+}
+
+black_box() { # preset
+  local log=$logs/$1-e2e.log begun=$SECONDS
+  KNARR=$root/build/$1/knarr python3 -m unittest discover -s test/e2e -p '*_test.py' -v >"$log" 2>&1
+  local code=$? good bad skips
+  good=$(grep -cE '\.\.\. ok$' "$log")
+  skips=$(grep -cE '\.\.\. skipped' "$log")
+  bad=$(grep -cE '\.\.\. (FAIL|ERROR)$|^(FAIL|ERROR): (setUpClass|setUpModule|[a-z_]+ \(unittest.loader)' "$log")
+  ((code != 0 && bad == 0)) && bad=1
+  passed=$((passed + good))
+  failed=$((failed + bad))
+  skipped=$((skipped + skips))
+  printf '%-5s %-44s %4ds  %d passed, %d failed, %d skipped\n' "$([[ $bad == 0 ]] && echo ok || echo FAIL)" "$1 e2e" $((SECONDS - begun)) "$good" "$bad" "$skips"
+  if ((bad)); then grep -vE '\.\.\. ok$' "$log" | tail -n 120; fi
+}
+
+run_preset() { # preset with_black_box
+  echo "== $1"
+  if build "$1" all; then
+    units "$1"
+    if $2; then black_box "$1"; fi
+  else
+    failed=$((failed + 1))
+    echo "FAIL  build $1"
+  fi
+}
+
+check lint-includes test/lint/includes.sh
+if ((${#presets[@]})); then
+  for preset in "${presets[@]}"; do run_preset "$preset" true; done
+else
+  run_preset release true
+  [[ -x build/release/store_kill_loop ]] && check store-kill-loop build/release/store_kill_loop "$($all && echo 200 || echo 20)"
+  run_preset asan $all
+  run_preset tsan $all
+fi
+if $all; then
+  check fuzz test/fuzz/run.sh 30
+  check bench test/bench/run.sh
+fi
+
+echo
+if ((skipped)); then echo "$passed passed, $failed failed, $skipped skipped"; else echo "$passed passed, $failed failed"; fi
+((failed == 0))
