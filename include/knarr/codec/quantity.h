@@ -2,6 +2,7 @@
 // zero below that, printed in upstream's canonical form. A value type.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -34,14 +35,14 @@ class Quantity {
   bool is_zero() const { return nanos_ == 0; }
   int sign() const { return nanos_ < 0 ? -1 : nanos_ > 0; }
 
-  // As upstream: zero takes over the other's format. Limited to ±10^29.
+  // As upstream: zero takes over the other's format. Limited to ±10^28.
   Quantity& operator+=(const Quantity& other);
   Quantity& operator-=(const Quantity& other);
   friend Quantity operator+(Quantity a, const Quantity& b) { return a += b; }
   friend Quantity operator-(Quantity a, const Quantity& b) { return a -= b; }
 
   bool operator==(const Quantity& other) const { return nanos_ == other.nanos_; }
-  auto operator<=>(const Quantity& other) const { return nanos_ < other.nanos_ ? -1 : nanos_ > other.nanos_ ? 1 : 0; }
+  std::strong_ordering operator<=>(const Quantity& other) const { return nanos_ <=> other.nanos_; }
 
  private:
   __extension__ using Int128 = __int128;

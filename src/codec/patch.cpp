@@ -1,0 +1,308 @@
+#include "knarr/codec/patch.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace knarr::patch {
+
+namespace {
+
+// What upstream answers when a well-formed patch does not apply.
+Status does_not_apply(std::string message) {
+  Status status(422, reason::kInvalid, "the server rejected our request due to an error in our request");
+  status.with_cause({"UnexpectedServerResponse", std::move(message), ""});
+  return status;
+}
+
+// /a~1b/c → {"a/b", "c"}. A pointer without a leading slash has no steps that apply.
+std::optional<std::vector<std::string>> split_pointer(std::string_view pointer) {
+  std::vector<std::string> steps;
+  if (pointer.empty()) return steps;
+  if (pointer.front() != '/') return std::nullopt;
+  steps.emplace_back();
+  for (size_t i = 1; i < pointer.size(); ++i) {
+    if (pointer[i] == '/') {
+      steps.emplace_back();
+    } else if (pointer.substr(i).starts_with("~1")) {
+      steps.back() += '/';
+      ++i;
+    } else if (pointer.substr(i).starts_with("~0")) {
+      steps.back() += '~';
+      ++i;
+    } else {
+      steps.back() += pointer[i];
+    }
+  }
+  return steps;
+}
+
+// An index below `size`; a negative one counts from the end, as upstream has it.
+std::optional<rapidjson::SizeType> to_index(std::string_view text, size_t size) {
+  int64_t index = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), index);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  if (index < 0) index += static_cast<int64_t>(size);
+  if (index < 0 || index >= static_cast<int64_t>(size)) return std::nullopt;
+  return static_cast<rapidjson::SizeType>(index);
+}
+
+json::Value* child(json::Value& parent, std::string_view step) {
+  if (parent.IsObject()) return json::find(parent, step);
+  if (!parent.IsArray()) return nullptr;
+  const auto index = to_index(step, parent.Size());
+  return index ? &parent[*index] : nullptr;
+}
+
+// Applies the operations of one patch to one document.
+class Applier {
+ public:
+  Applier(json::Value& target, json::Allocator& alloc) : target_(target), alloc_(alloc) {}
+
+  Status apply(const json::Value& operation) {
+    op_ = json::get_string(operation, "op");
+    if (op_ != "add" && op_ != "remove" && op_ != "replace" && op_ != "move" && op_ != "copy" && op_ != "test") {
+      return does_not_apply(fmt::format("Unexpected kind: {}", op_.empty() ? "unknown" : op_));
+    }
+    const json::Value* path = json::find(operation, "path");
+    if (!path || !path->IsString())
+      return does_not_apply(fmt::format("{} operation failed to decode path: missing value", op_));
+    path_ = json::view(*path);
+    const json::Value* value = json::find(operation, "value");
+    if (op_ == "test") return test(value);
+    if (op_ == "remove") return remove(path_, nullptr);
+    if (op_ == "add") return add(value ? json::copy(*value, alloc_) : json::Value());
+    if (op_ == "replace") return replace(value ? json::copy(*value, alloc_) : json::Value());
+
+    const json::Value* from = json::find(operation, "from");
+    if (!from || !from->IsString()) {
+      return does_not_apply(
+          fmt::format("{} operation failed to decode from: operation, missing from field: missing value", op_));
+    }
+    json::Value moved;
+    if (op_ == "move") {
+      KNARR_RETURN_IF_ERROR(remove(json::view(*from), &moved));
+    } else {
+      KNARR_RETURN_IF_ERROR(copy_of(json::view(*from), moved));
+    }
+    return add(std::move(moved));
+  }
+
+ private:
+  json::Value& target_;
+  json::Allocator& alloc_;
+  std::string_view op_, path_;
+  size_t copied_ = 0;
+
+  Status missing_path(std::string_view path) const {
+    return does_not_apply(
+        fmt::format("{} operation does not apply: doc is missing path: \"{}\": missing value", op_, path));
+  }
+  Status failed(std::string_view path, std::string_view why) const {
+    return does_not_apply(fmt::format("error in {} for path: '{}': {}", op_, path, why));
+  }
+
+  // The container that `path` ends in, and the last step; null where the way there does not exist.
+  json::Value* parent_of(std::string_view path, std::string& key) {
+    auto steps = split_pointer(path);
+    if (!steps || steps->empty()) return nullptr;
+    key = std::move(steps->back());
+    steps->pop_back();
+    json::Value* at = &target_;
+    for (const std::string& step : *steps) {
+      at = child(*at, step);
+      if (!at) return nullptr;
+    }
+    return at->IsObject() || at->IsArray() ? at : nullptr;
+  }
+
+  // Nesting grows only by what an operation puts somewhere.
+  bool fits(const json::Value& value) const {
+    const auto steps = std::count(path_.begin(), path_.end(), '/');
+    return steps <= json::kMaxDepth && within_depth(value, json::kMaxDepth - static_cast<int>(steps));
+  }
+
+  Status add(json::Value value) {
+    if (!fits(value)) return failed(path_, "the result is nested too deeply");
+    std::string key;
+    json::Value* parent = parent_of(path_, key);
+    if (!parent) return missing_path(path_);
+    if (parent->IsObject()) {
+      json::set(*parent, key, std::move(value), alloc_);
+      return Status::OK();
+    }
+    const auto index = key == "-" ? std::optional(parent->Size()) : to_index(key, parent->Size() + 1);
+    if (!index) return failed(path_, fmt::format("Unable to access invalid index: {}: invalid index referenced", key));
+    parent->PushBack(std::move(value), alloc_);
+    for (auto i = parent->Size() - 1; i > *index; --i) (*parent)[i].Swap((*parent)[i - 1]);
+    return Status::OK();
+  }
+
+  Status remove(std::string_view path, json::Value* taken) {
+    std::string key;
+    json::Value* parent = parent_of(path, key);
+    if (!parent) return missing_path(path);
+    json::Value* value = child(*parent, key);
+    if (!value && parent->IsArray()) {
+      return failed(path, fmt::format("Unable to access invalid index: {}: invalid index referenced", key));
+    }
+    if (!value) return failed(path, fmt::format("Unable to remove nonexistent key: {}: missing value", key));
+    if (taken) *taken = std::move(*value);
+    if (parent->IsObject()) {
+      json::remove(*parent, key);
+    } else {
+      parent->Erase(parent->Begin() + (value - parent->Begin()));
+    }
+    return Status::OK();
+  }
+
+  Status replace(json::Value value) {
+    if (!fits(value)) return failed(path_, "the result is nested too deeply");
+    if (path_.empty()) {
+      if (!value.IsObject() && !value.IsArray())
+        return does_not_apply("replace operation value must be object or array");
+      target_ = std::move(value);
+      return Status::OK();
+    }
+    std::string key;
+    json::Value* parent = parent_of(path_, key);
+    if (!parent) return missing_path(path_);
+    if (json::Value* old = child(*parent, key)) {
+      *old = std::move(value);
+      return Status::OK();
+    }
+    if (parent->IsArray())
+      return does_not_apply(
+          fmt::format("replace operation does not apply: doc is missing key: {}: missing value", path_));
+    json::set(*parent, key, std::move(value), alloc_);  // upstream's library sets absent members, too
+    return Status::OK();
+  }
+
+  Status test(const json::Value* want) {
+    const json::Value* have = &target_;
+    if (!path_.empty()) {
+      std::string key;
+      json::Value* parent = parent_of(path_, key);
+      if (!parent)
+        return does_not_apply(fmt::format("test operation does not apply: is missing path: {}: missing value", path_));
+      have = child(*parent, key);
+      if (!have && parent->IsArray())
+        return failed(path_, fmt::format("Unable to access invalid index: {}: invalid index referenced", key));
+    }
+    static const json::Value kNull;
+    if (json::equal(have ? *have : kNull, want ? *want : kNull)) return Status::OK();
+    return does_not_apply(fmt::format("testing value {} failed: test failed", path_));
+  }
+
+  Status copy_of(std::string_view from, json::Value& out) {
+    std::string key;
+    json::Value* parent = parent_of(from, key);
+    json::Value* value = parent ? child(*parent, key) : nullptr;
+    if (!value)
+      return does_not_apply(
+          fmt::format("copy operation does not apply: doc is missing from path: {}: missing value", from));
+    copied_ += json::dump(*value).size();
+    if (copied_ > kMaxCopied) {
+      return {413, reason::kRequestEntityTooLarge,
+              fmt::format(
+                  "Unable to complete the copy, the accumulated size increase of copy is {}, exceeding the limit {}",
+                  copied_, kMaxCopied)};
+    }
+    out = json::copy(*value, alloc_);
+    return Status::OK();
+  }
+};
+
+void merge(json::Value& target, const json::Value& patch, json::Allocator& alloc);
+
+// Two large objects: one walk over each, instead of a search for every member.
+void merge_large(json::Value& target, const json::Value& patch, json::Allocator& alloc) {
+  std::unordered_map<std::string_view, const json::Value*> changes;
+  for (const auto& member : patch.GetObject()) changes.emplace(json::view(member.name), &member.value);
+  json::Value merged(rapidjson::kObjectType);
+  for (auto& member : target.GetObject()) {
+    const auto change = changes.find(json::view(member.name));
+    if (change != changes.end()) {
+      const bool drop = change->second->IsNull();
+      if (!drop) merge(member.value, *change->second, alloc);
+      changes.erase(change);
+      if (drop) continue;
+    }
+    merged.AddMember(member.name, member.value, alloc);
+  }
+  for (const auto& member : patch.GetObject()) {
+    if (member.value.IsNull() || !changes.contains(json::view(member.name))) continue;
+    json::Value value;
+    merge(value, member.value, alloc);
+    merged.AddMember(json::copy(member.name, alloc), std::move(value), alloc);
+  }
+  target = std::move(merged);
+}
+
+void merge(json::Value& target, const json::Value& patch, json::Allocator& alloc) {
+  constexpr size_t kLarge = 64;
+  if (!patch.IsObject()) {
+    target = json::copy(patch, alloc);
+    return;
+  }
+  if (!target.IsObject()) target.SetObject();
+  if (target.MemberCount() > kLarge && patch.MemberCount() > kLarge) return merge_large(target, patch, alloc);
+  for (const auto& member : patch.GetObject()) {
+    const std::string_view key = json::view(member.name);
+    if (member.value.IsNull()) {
+      json::remove(target, key);
+      continue;
+    }
+    json::Value* present = json::find(target, key);
+    if (!present) present = &json::set(target, key, json::Value(), alloc);
+    merge(*present, member.value, alloc);
+  }
+}
+
+}  // namespace
+
+bool within_depth(const json::Value& value, int depth) {
+  if (value.IsObject()) {
+    if (depth == 0) return false;
+    for (const auto& member : value.GetObject()) {
+      if (!within_depth(member.value, depth - 1)) return false;
+    }
+  } else if (value.IsArray()) {
+    if (depth == 0) return false;
+    for (const auto& element : value.GetArray()) {
+      if (!within_depth(element, depth - 1)) return false;
+    }
+  }
+  return true;
+}
+
+Status apply_json(json::Value& target, const json::Value& patch, json::Allocator& alloc) {
+  if (!patch.IsArray()) {
+    return bad_request(
+        "error decoding patch: json: cannot unmarshal the patch into Go value of type jsonpatch.Patch: it must be a "
+        "list");
+  }
+  if (patch.Size() > kMaxOperations) {
+    return {413, reason::kRequestEntityTooLarge,
+            fmt::format("The allowed maximum operations in a JSON patch is {}, got {}", kMaxOperations, patch.Size())};
+  }
+  Applier applier(target, alloc);
+  for (const json::Value& operation : patch.GetArray()) {
+    if (!operation.IsObject()) return bad_request("error decoding patch: each operation must be an object");
+    KNARR_RETURN_IF_ERROR(applier.apply(operation));
+  }
+  return Status::OK();
+}
+
+Status apply_merge(json::Value& target, const json::Value& patch, json::Allocator& alloc) {
+  if (!patch.IsObject()) return bad_request("error decoding patch: a merge patch must be a JSON object");
+  merge(target, patch, alloc);
+  return Status::OK();
+}
+
+}  // namespace knarr::patch
