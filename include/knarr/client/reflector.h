@@ -51,7 +51,7 @@ class Reflector {
  private:
   void run();  // on the timers: ends the last watch, lists when needed, watches
   Status list();
-  Status watch();
+  Status watch() KNARR_REQUIRES(run_mutex_);
   void on_event(const WatchEvent& event);
   void on_end(const Status& why);
   void schedule(milliseconds delay);
@@ -68,7 +68,8 @@ class Reflector {
   bool away_ KNARR_GUARDED_BY(mutex_) = false;             // said so already
   std::string resource_version_ KNARR_GUARDED_BY(mutex_);  // "" when a list is needed
   MonoTime watch_since_ KNARR_GUARDED_BY(mutex_){};
-  std::unique_ptr<WatchHandle> watch_;  // only on the timers' thread, and in stop() after the last task
+  Mutex run_mutex_;  // held by run(); taken before mutex_
+  std::unique_ptr<WatchHandle> watch_ KNARR_GUARDED_BY(run_mutex_);
 };
 
 // The resourceVersion of an object's text, "" when there is none.
