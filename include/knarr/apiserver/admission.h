@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "knarr/auth/authn.h"
-#include "knarr/base/clock.h"
 #include "knarr/base/status.h"
 #include "knarr/codec/json.h"
 #include "knarr/schema/type.h"
@@ -42,9 +41,9 @@ class AdmissionPlugin {
 using AdmissionChain = std::vector<std::unique_ptr<AdmissionPlugin>>;
 
 // The plugins that knarr runs by default, in upstream's order.
-AdmissionChain default_admission(store::Store& store, const Clock& clock);
+AdmissionChain default_admission(store::Store& store);
 
-std::unique_ptr<AdmissionPlugin> make_namespace_lifecycle(store::Store& store, const Clock& clock);
+std::unique_ptr<AdmissionPlugin> make_namespace_lifecycle(store::Store& store);
 std::unique_ptr<AdmissionPlugin> make_service_account_admission(store::Store& store);
 std::unique_ptr<AdmissionPlugin> make_default_toleration_seconds();
 std::unique_ptr<AdmissionPlugin> make_priority_admission(store::Store& store);

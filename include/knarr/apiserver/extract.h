@@ -1,5 +1,5 @@
-// What the store keeps beside an object's bytes, so that selectors and indexes work without parsing: one place for the API
-// server's writes, and for loading (store::Store::Options::extract = extract_object).
+// What the store keeps beside an object's bytes, so that selectors and indexes work without parsing: one place for the
+// API server's writes, and for loading (store::Store::Options::extract = extract_object).
 #pragma once
 
 #include <string_view>
@@ -16,11 +16,12 @@ enum Index : uint32_t {
   kIndexOwnerUid = 2,  // every resource by the uid of each owner reference
 };
 
-// Labels, the resource's field-selector values (empty ones are left out) and the indexes. `resource` may be null: only labels and owners.
+// Labels, the resource's field-selector values (empty ones are left out) and the indexes. `resource` may be null: only
+// labels and owners.
 store::Extract extract_of(const schema::Resource* resource, const json::Value& object);
 
-// The same from bytes, for loading; the resource's name is its storage name ("deployments.apps"). Bytes that do not parse
-// give an empty Extract.
+// The same from bytes, for loading; the resource's name is its storage name ("deployments.apps"). Bytes that do not
+// parse give an empty Extract.
 store::Extract extract_object(std::string_view storage_name, std::string_view value);
 
 }  // namespace knarr::apiserver

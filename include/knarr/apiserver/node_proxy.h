@@ -22,7 +22,8 @@ class NodeProxy {
   virtual Result<std::shared_ptr<http::Client>> client(const NodeAddress& address) = 0;
 };
 
-// Dials https://host:port with `base`'s certificate authority and client certificate; keeps one client for each address.
+// Dials https://host:port with `base`'s certificate authority and client certificate; keeps one client for each
+// address.
 std::shared_ptr<NodeProxy> make_direct_node_proxy(http::ClientOptions base);
 
 }  // namespace knarr::apiserver

@@ -1,7 +1,8 @@
-// The REST verbs on any resource, below HTTP: what the HTTP front and the in-process client both call, so that defaulting,
-// admission, validation and concurrency are the same for everyone. Thread-safe.
+// The REST verbs on any resource, below HTTP: what the HTTP front and the in-process client both call, so that
+// defaulting, admission, validation and concurrency are the same for everyone. Thread-safe.
 //
-// Bodies are JSON text. Errors are Kubernetes' own (Status with reason, details and causes). Authorisation stands above.
+// Bodies are JSON text. Errors are Kubernetes' own (Status with reason, details and causes). Authorisation stands
+// above.
 #pragma once
 
 #include <memory>
@@ -27,9 +28,11 @@ struct RequestContext {
   bool dry_run = false;
   FieldValidation field_validation = FieldValidation::kIgnore;
   std::vector<std::string> warnings;  // out: for Warning headers
+  std::string continue_token;         // out: beside an Expired list, for its inconsistent continuation
 };
 
-// What a call is about. `name` is empty for collections and creation; `ns` for cluster-scoped resources and "all namespaces".
+// What a call is about. `name` is empty for collections and creation; `ns` for cluster-scoped resources and "all
+// namespaces".
 struct Target {
   const schema::Resource* resource = nullptr;
   std::string_view subresource, ns, name;
@@ -80,11 +83,13 @@ struct WatchItem {
   WatchType type;
   store::ObjectPtr object;  // of kAdded, kModified, kDeleted
   std::string body;         // instead of object->value where not empty: bookmarks, errors, objects that ceased to match
-  std::string_view bytes() const { return body.empty() && object ? std::string_view(object->value) : std::string_view(body); }
+  std::string_view bytes() const {
+    return body.empty() && object ? std::string_view(object->value) : std::string_view(body);
+  }
 };
 
-// A running watch: filtering, initial events, bookmarks and time-out. One owner, not thread-safe. It waits for nothing: call
-// next() after the store published something of `topic`, and at deadline().
+// A running watch: filtering, initial events, bookmarks and time-out. One owner, not thread-safe. It waits for nothing:
+// call next() after the store published something of `topic`, and at deadline().
 class Watch {
  public:
   virtual ~Watch() = default;
@@ -118,7 +123,8 @@ class Rest {
   // Code 200, or 201 where the kind may be created by an update. Subresources: "", status, namespaces/finalize.
   Result<Answer> update(RequestContext& context, const Target& target, std::string_view body);
   // content_type: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json.
-  Result<Answer> patch(RequestContext& context, const Target& target, std::string_view content_type, std::string_view body);
+  Result<Answer> patch(RequestContext& context, const Target& target, std::string_view content_type,
+                       std::string_view body);
   // The object while it waits for its node or its finalizers (202 as upstream where it does), else a Status of success.
   Result<Answer> remove(RequestContext& context, const Target& target, const DeleteParams& params);
   Result<ListAnswer> remove_collection(RequestContext& context, const Target& target, const ListParams& selection,

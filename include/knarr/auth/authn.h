@@ -1,4 +1,5 @@
-// Who a request is from. Authenticators look at a request's credentials and name the user; what the user may do is authz.h.
+// Who a request is from. Authenticators look at a request's credentials and name the user; what the user may do is
+// authz.h.
 #pragma once
 
 #include <map>
@@ -33,8 +34,8 @@ UserInfo internal_user(std::string_view component);  // system:knarr:<component>
 class Authenticator {
  public:
   virtual ~Authenticator() = default;
-  // The user; nothing when the request carries no credentials of the kind that this authenticator knows; Unauthorized when it
-  // carries such credentials and they are no good. Authenticated users are in system:authenticated.
+  // The user; nothing when the request carries no credentials of the kind that this authenticator knows; Unauthorized
+  // when it carries such credentials and they are no good. Authenticated users are in system:authenticated.
   virtual Result<std::optional<UserInfo>> authenticate(const http::Request& request) = 0;
 };
 

@@ -14,7 +14,8 @@ namespace knarr::auth {
 // One question to an authoriser; the views live as long as the question.
 struct Attributes {
   const UserInfo* user = nullptr;
-  std::string_view verb;  // get, list, watch, create, update, patch, delete, deletecollection; for paths the method in lower case
+  std::string_view
+      verb;  // get, list, watch, create, update, patch, delete, deletecollection; for paths the method in lower case
   bool resource_request = false;
   std::string_view group, version, resource, subresource, ns, name;  // resource requests
   std::string_view path;                                             // all requests

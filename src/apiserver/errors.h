@@ -1,0 +1,42 @@
+// The API's errors in upstream's words. `resource` names appear as "deployments.apps", kinds as "Deployment.apps".
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "knarr/base/status.h"
+#include "knarr/schema/type.h"
+
+namespace knarr::apiserver {
+
+std::string group_resource(const schema::Resource& resource);
+std::string group_kind(const schema::Resource& resource);
+std::string group_version(const schema::Resource& resource);  // "v1", "apps/v1"
+
+Status not_found_error(const schema::Resource& resource, std::string_view name);
+Status already_exists_error(const schema::Resource& resource, std::string_view name);
+Status generate_name_error(const schema::Resource& resource, std::string_view name);
+Status conflict_error(const schema::Resource& resource, std::string_view name, std::string_view why);
+Status modified_error(const schema::Resource& resource, std::string_view name);  // the conflict of optimistic locking
+Status forbidden_error(const schema::Resource& resource, std::string_view name, std::string_view why);
+Status invalid_error(std::string_view group, std::string_view kind, std::string_view name, std::vector<Cause> causes);
+Status invalid_error(const schema::Resource& resource, std::string_view name, std::vector<Cause> causes);
+Status not_supported_error(const schema::Resource& resource, std::string_view action);  // 405
+Status expired_error(std::string_view message);
+Status too_large_revision_error(uint64_t wanted, uint64_t current);
+Status unsupported_media_type_error(std::string_view supported);
+Status not_acceptable_error(std::string_view supported);
+Status path_not_found_error();
+
+Cause cause_invalid(std::string_view field, std::string_view value, std::string_view detail);
+Cause cause_forbidden(std::string_view field, std::string_view detail);
+Cause cause_required(std::string_view field, std::string_view detail);
+Cause cause_unsupported(std::string_view field, std::string_view value, std::string_view supported);
+
+// A status that speaks of success: {"kind":"Status",...,"status":"Success","details":{...}}. `uid` may be empty.
+std::string success_json(const schema::Resource& resource, std::string_view name, std::string_view uid);
+// As status_json() of rest.h, with metadata.continue.
+std::string status_json(const Status& status, std::string_view continue_token);
+
+}  // namespace knarr::apiserver

@@ -1,0 +1,269 @@
+// Deletion: at once, after a grace period that the node ends, or when the last finalizer is gone.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "knarr/apiserver/extract.h"
+#include "knarr/codec/time.h"
+#include "rest_impl.h"
+
+namespace knarr::apiserver {
+
+namespace {
+
+using json::Document;
+using json::Value;
+
+constexpr int kConflictAttempts = 64;
+constexpr std::string_view kOrphan = "orphan", kForeground = "foregroundDeletion";
+
+Status validate_delete_params(const DeleteParams& params) {
+  std::vector<Cause> causes;
+  const std::string& policy = params.propagation_policy;
+  if (!policy.empty() && params.orphan_dependents)
+    causes.push_back(cause_invalid("propagationPolicy", "\"" + policy + "\"",
+                                   "orphanDependents and deletionPropagation cannot be both set"));
+  if (!policy.empty() && policy != "Orphan" && policy != "Background" && policy != "Foreground")
+    causes.push_back(
+        cause_unsupported("propagationPolicy", policy, "\"Foreground\", \"Background\", \"Orphan\", \"nil\""));
+  if (causes.empty()) return Status::OK();
+  return invalid_error("meta.k8s.io", "DeleteOptions", "", std::move(causes));
+}
+
+Status check_preconditions(const schema::Resource& resource, std::string_view name, const DeleteParams& params,
+                           const Value& object, std::string_view revision) {
+  const std::string_view uid = meta_string(object, "uid");
+  if (!params.uid.empty() && params.uid != uid)
+    return conflict_error(
+        resource, name,
+        fmt::format(
+            "the UID in the precondition ({}) does not match the UID in record ({}). The object might have been "
+            "deleted and then recreated",
+            params.uid, uid));
+  if (!params.resource_version.empty() && params.resource_version != revision)
+    return conflict_error(
+        resource, name,
+        fmt::format("the ResourceVersion in the precondition ({}) does not match the ResourceVersion in "
+                    "record ({}). The object might have been modified",
+                    params.resource_version, revision));
+  return Status::OK();
+}
+
+bool has(const std::vector<std::string>& list, std::string_view item) {
+  return std::find(list.begin(), list.end(), item) != list.end();
+}
+
+// Which of the garbage collector's finalizers the object needs, in the place of those that it has.
+std::vector<std::string> collector_finalizers(const schema::Resource& resource, const DeleteParams& params,
+                                              const std::vector<std::string>& current) {
+  bool orphan = false, foreground = false;
+  if (params.orphan_dependents) {
+    orphan = *params.orphan_dependents;
+  } else if (!params.propagation_policy.empty()) {
+    orphan = params.propagation_policy == "Orphan";
+    foreground = params.propagation_policy == "Foreground";
+  } else if (has(current, kOrphan) || has(current, kForeground)) {
+    orphan = has(current, kOrphan);
+    foreground = !orphan;
+  } else {
+    orphan = strategy_of(resource).orphans_by_default;
+  }
+  std::vector<std::string> out;
+  for (const std::string& name : current)
+    if (name != kOrphan && name != kForeground) out.push_back(name);
+  if (orphan) out.emplace_back(kOrphan);
+  if (foreground) out.emplace_back(kForeground);
+  return out;
+}
+
+void bump_generation(Value& metadata, json::Allocator& alloc) {
+  const int64_t generation = json::get_int(metadata, "generation");
+  if (generation > 0) json::set(metadata, "generation", Value(generation + 1), alloc);
+}
+
+// How a deletion goes on from here.
+enum class Step {
+  kRemove,   // the object goes now
+  kMark,     // the object stays, changed: it waits for its node or its finalizers
+  kPending,  // it waits already, and nothing changes
+};
+
+// A pod's grace: until when its node may take to stop it. Upstream's BeforeDelete.
+Step mark_pod(Document& pod, const DeleteParams& params, WallTime now) {
+  auto& alloc = pod.GetAllocator();
+  Value& metadata = metadata_of(pod, alloc);
+  std::optional<int64_t> wanted = params.grace_period_seconds;
+  if (wanted && *wanted < 0) wanted = 1;
+  if (is_deleting(pod)) {
+    const int64_t granted = json::get_int(metadata, "deletionGracePeriodSeconds");
+    if (granted == 0) return Step::kRemove;
+    if (!wanted || *wanted >= granted) return Step::kPending;  // it may only get shorter
+    const auto until = parse_time(json::get_string(metadata, "deletionTimestamp"));
+    WallTime shortened = until.ok() ? *until - seconds(granted) + seconds(*wanted) : now;
+    int64_t period = *wanted;
+    if (shortened < now) {
+      shortened = now;
+      if (period != 0) period = 1;
+    }
+    json::set(metadata, "deletionTimestamp", format_time(shortened), alloc);
+    json::set(metadata, "deletionGracePeriodSeconds", Value(period), alloc);
+    return period == 0 ? Step::kRemove : Step::kMark;
+  }
+  int64_t period = wanted ? *wanted : json::get_int(*json::find(pod, "spec"), "terminationGracePeriodSeconds");
+  const std::string_view phase = json::get_string(pod, {"status", "phase"});
+  if (json::get_string(pod, {"spec", "nodeName"}).empty() || phase == "Failed" || phase == "Succeeded") period = 0;
+  json::set(metadata, "deletionTimestamp", format_time(now + seconds(period)), alloc);
+  json::set(metadata, "deletionGracePeriodSeconds", Value(period), alloc);
+  bump_generation(metadata, alloc);
+  return period == 0 ? Step::kRemove : Step::kMark;
+}
+
+// An object with finalizers waits for them.
+void mark_deleting(Document& object, WallTime now) {
+  auto& alloc = object.GetAllocator();
+  Value& metadata = metadata_of(object, alloc);
+  if (!is_deleting(object)) {
+    bump_generation(metadata, alloc);
+    json::set(metadata, "deletionTimestamp", format_time(now), alloc);
+  }
+  json::set(metadata, "deletionGracePeriodSeconds", Value(0), alloc);
+}
+
+// A namespace first terminates: its controller empties it and takes its finalizer away.
+Step mark_namespace(Document& ns, const DeleteParams& params, WallTime now) {
+  auto& alloc = ns.GetAllocator();
+  if (!is_deleting(ns)) {
+    json::set(metadata_of(ns, alloc), "deletionTimestamp", format_time(now), alloc);
+    json::set(json::ensure_object(ns, {"status"}, alloc), "phase", "Terminating", alloc);
+    auto finalizers = finalizers_of(ns);
+    if (params.orphan_dependents || !params.propagation_policy.empty()) {
+      std::erase_if(finalizers, [](const std::string& name) { return name == kOrphan || name == kForeground; });
+      if (params.orphan_dependents ? *params.orphan_dependents : params.propagation_policy == "Orphan")
+        finalizers.emplace_back(kOrphan);
+      if (params.orphan_dependents ? !*params.orphan_dependents : params.propagation_policy == "Foreground")
+        finalizers.emplace_back(kForeground);
+      set_finalizers(ns, finalizers, alloc);
+    }
+    return Step::kMark;
+  }
+  const Value* held = json::find(ns, {"spec", "finalizers"});
+  if (held && held->IsArray() && !held->Empty()) return Step::kPending;
+  return has_finalizers(ns) ? Step::kPending : Step::kRemove;
+}
+
+Step plan(const schema::Resource& resource, Document& object, const DeleteParams& params, WallTime now) {
+  if (resource.storage_name == "namespaces") return mark_namespace(object, params, now);
+  Step step = Step::kRemove;
+  // An object that waits already, and not for a node's grace period, can wait for no more.
+  const bool waiting =
+      is_deleting(object) && json::get_int(*json::find(object, "metadata"), "deletionGracePeriodSeconds") == 0;
+  if (resource.storage_name == "pods") step = mark_pod(object, params, now);
+  if (step == Step::kPending) return step;
+  auto& alloc = object.GetAllocator();
+  const auto current = finalizers_of(object);
+  const auto wanted = collector_finalizers(resource, params, current);
+  if (wanted != current) set_finalizers(object, wanted, alloc);
+  if (wanted.empty()) return step;
+  if (step == Step::kRemove) {
+    if (waiting && wanted == current) return Step::kPending;
+    mark_deleting(object, now);
+  }
+  return Step::kMark;
+}
+
+}  // namespace
+
+Status DeleteParams::merge_body(std::string_view body) {
+  if (body.empty()) return Status::OK();
+  KNARR_ASSIGN(const Document options, json::parse(body));
+  if (!options.IsObject())
+    return bad_request("couldn't get version/kind; json parse error: DeleteOptions is a JSON object");
+  const std::string_view kind = json::get_string(options, "kind");
+  if (!kind.empty() && kind != "DeleteOptions")
+    return bad_request(fmt::format("decoded object cannot be converted to DeleteOptions: it is a {}", kind));
+  if (const Value* grace = json::find(options, "gracePeriodSeconds"); grace && !grace->IsNull()) {
+    if (!grace->IsInt64())
+      return bad_request(
+          "json: cannot unmarshal value into Go struct field DeleteOptions.gracePeriodSeconds of type int64");
+    grace_period_seconds = grace->GetInt64();
+  }
+  if (const Value* orphan = json::find(options, "orphanDependents"); orphan && orphan->IsBool())
+    orphan_dependents = orphan->GetBool();
+  const auto take = [](std::string& to, std::string_view value) {
+    if (!value.empty()) to = value;
+  };
+  take(uid, json::get_string(options, {"preconditions", "uid"}));
+  take(resource_version, json::get_string(options, {"preconditions", "resourceVersion"}));
+  take(propagation_policy, json::get_string(options, "propagationPolicy"));
+  return Status::OK();
+}
+
+Result<Answer> Rest::remove(RequestContext& context, const Target& target, const DeleteParams& params) {
+  KNARR_RETURN_IF_ERROR(validate_delete_params(params));
+  const schema::Resource& resource = *target.resource;
+  const store::ResourceId id = impl_->id(resource);
+  const std::string key = object_key(target.ns, target.name);
+  for (int attempt = 1;; ++attempt) {
+    const store::ObjectPtr existing = impl_->store->get(id, key);
+    if (!existing) return not_found_error(resource, target.name);
+    KNARR_ASSIGN(Document object, json::parse(existing->value));
+    KNARR_RETURN_IF_ERROR(check_preconditions(resource, target.name, params, object, revision_digits(*existing)));
+    const Document old = json::copy(object);
+    AdmissionRequest request{
+        Operation::kDelete, &resource,       target.subresource, target.ns, target.name, nullptr, &old,
+        &context.user,      context.dry_run, &context.warnings};
+    KNARR_RETURN_IF_ERROR(impl_->admit(request));
+    KNARR_RETURN_IF_ERROR(impl_->admission_validate(request));
+
+    const Step step = plan(resource, object, params, impl_->now());
+    Answer answer;
+    // As upstream, which answers 202 only to those who asked with the old option.
+    if (step != Step::kRemove && params.orphan_dependents && !*params.orphan_dependents) answer.code = 202;
+    if (step == Step::kPending) {
+      answer.object = existing;
+      return answer;
+    }
+    Encoded encoded = encode_object(resource, object);
+    if (context.dry_run) {
+      answer.body = step == Step::kMark || strategy_of(resource).returns_deleted
+                        ? unstored_text(encoded, revision_digits(*existing))
+                        : success_json(resource, target.name, meta_string(object, "uid"));
+      return answer;
+    }
+    store::Write write;
+    write.op = step == Step::kMark ? store::Write::Op::kPut : store::Write::Op::kDelete;
+    write.resource = id;
+    write.key = key;
+    write.expect = store::Write::Expect::kRevision;
+    write.expected = existing->revision;
+    write.extract = extract_of(&resource, object);
+    write.value = std::move(encoded.text);
+    write.rev_pos = encoded.rev_pos;
+    auto committed = impl_->store->commit({&write, 1}, durability_of(resource, target.ns));
+    if (committed.ok()) {
+      if (step == Step::kMark || strategy_of(resource).returns_deleted) {
+        answer.object = std::move(committed->front());
+      } else {
+        answer.body = success_json(resource, target.name, meta_string(object, "uid"));
+      }
+      return answer;
+    }
+    const Status& status = committed.status();
+    const bool raced = status.is(reason::kConflict) || status.is(reason::kNotFound);
+    if (!raced || attempt == kConflictAttempts) return commit_error(status, resource, target.name);
+  }
+}
+
+Result<ListAnswer> Rest::remove_collection(RequestContext& context, const Target& target, const ListParams& selection,
+                                           const DeleteParams& params) {
+  KNARR_RETURN_IF_ERROR(validate_delete_params(params));
+  KNARR_ASSIGN(ListAnswer listed, list(context, target, selection));
+  for (const store::ObjectPtr& object : listed.objects) {
+    const auto [ns, name] = split_key(object->key);
+    const auto removed = remove(context, {target.resource, "", ns, name}, params);
+    if (!removed.ok() && !removed.status().is(reason::kNotFound)) return removed.status();
+  }
+  return listed;
+}
+
+}  // namespace knarr::apiserver

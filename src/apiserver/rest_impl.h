@@ -1,0 +1,63 @@
+// What the files of Rest share. See include/knarr/apiserver/rest.h.
+#pragma once
+
+#include <functional>
+
+#include "document.h"
+#include "errors.h"
+#include "knarr/apiserver/rest.h"
+#include "strategy.h"
+
+namespace knarr::apiserver {
+
+struct Rest::Impl {
+  store::Store* store;
+  const Clock* clock;
+  AdmissionChain admission;
+  std::vector<store::ResourceId> ids;  // of schema::resources(), by position
+
+  explicit Impl(RestOptions options);
+
+  store::ResourceId id(const schema::Resource& resource) const;
+  WallTime now() const { return clock->wall(); }
+
+  // Reads a client's text as an object of the resource: parsed once, checked for kind and version, pruned. Unknown and
+  // duplicate fields become warnings or an error, as the context says.
+  Result<json::Document> decode(RequestContext& context, const schema::Resource& resource, std::string_view text) const;
+  // The same for a document that is there already (a patched one). `error` words a failure.
+  Status check_document(const schema::Resource& resource, json::Document& document,
+                        std::vector<std::string>& unknown) const;
+
+  Status admit(AdmissionRequest& request) const;
+  Status admission_validate(const AdmissionRequest& request) const;
+
+  // The new object from the stored one. Called again with a newer one when another writer was faster.
+  using Change = std::function<Result<json::Document>(const json::Document& old)>;
+  enum class Checks {
+    kClient,    // what a client sent: prepared, admitted and validated
+    kInternal,  // a change that the server itself makes: stored as it is
+  };
+  // Read, change, compare, write; until no other writer was faster. NotFound where there is no such object.
+  Result<Answer> change(RequestContext& context, const Target& target, Checks checks, const Change& make);
+
+  Result<Answer> create(RequestContext& context, const Target& target, json::Document document);
+  Result<Answer> commit_create(RequestContext& context, const Target& target, json::Document object);
+
+  Result<Answer> bind_pod(RequestContext& context, const Target& target, std::string_view body);
+  Result<Answer> finalize_namespace(RequestContext& context, const Target& target, std::string_view body);
+};
+
+// Bytes of an answer that is not stored (dry run): the given revision, or none at all.
+std::string unstored_text(const Encoded& encoded, std::string_view digits);
+
+// The store's answer to a commit, as the API words it.
+Status commit_error(const Status& status, const schema::Resource& resource, std::string_view name);
+
+// A resourceVersion of a client; BadRequest when it is no number.
+Result<store::Revision> parse_revision(std::string_view text);
+
+// Rest's checks of list options (422 on ListOptions).
+Status validate_list_params(const ListParams& params, bool watch);
+Result<std::unique_ptr<Watch>> make_watch(const Rest::Impl& rest, const Target& target, const ListParams& params);
+
+}  // namespace knarr::apiserver

@@ -1,0 +1,473 @@
+// Create, update and patch: from a client's text to a commit.
+#include <fmt/format.h>
+
+#include "knarr/apiserver/extract.h"
+#include "knarr/codec/names.h"
+#include "knarr/codec/patch.h"
+#include "knarr/codec/time.h"
+#include "knarr/schema/machinery.h"
+#include "rest_impl.h"
+
+namespace knarr::apiserver {
+
+namespace {
+
+using json::Allocator;
+using json::Document;
+using json::Value;
+
+constexpr int kNameAttempts = 8;       // for generateName
+constexpr int kConflictAttempts = 64;  // how often a change is made anew because another writer was faster
+constexpr size_t kWarningsShown = 64;
+
+// The beginning of a text that is no object, as upstream shows it in an error.
+std::string summary(std::string_view text) {
+  constexpr size_t kShown = 30;
+  if (text.empty()) return "<empty>";
+  if (text.front() == '{')
+    return text.size() > kShown ? std::string(text.substr(0, kShown)) + " ..." : std::string(text);
+  std::string hex;
+  for (unsigned char c : text.substr(0, kShown)) hex += fmt::format("{:02x}", c);
+  if (text.size() > kShown) hex += " ...";
+  return hex;
+}
+
+// "Pod in version \"v1\" cannot be handled as a ConfigMap: why"
+Status cannot_handle(const Value& object, const schema::Resource& resource, std::string_view why) {
+  std::string_view kind = json::get_string(object, "kind"), version = json::get_string(object, "apiVersion");
+  if (kind.empty()) kind = resource.kind;
+  if (const size_t slash = version.find('/'); slash != std::string_view::npos) version.remove_prefix(slash + 1);
+  if (version.empty()) version = resource.version;
+  return bad_request(
+      fmt::format("{} in version \"{}\" cannot be handled as a {}: {}", kind, version, resource.kind, why));
+}
+
+// The object's kind and version, which default to those of the endpoint, must be them.
+Status check_kind(const Value& object, const schema::Resource& resource) {
+  const std::string_view kind = json::get_string(object, "kind"), api_version = json::get_string(object, "apiVersion");
+  const std::string expected = group_version(resource);
+  const bool same_version = api_version.empty() || api_version == expected;
+  if (same_version && (kind.empty() || kind == resource.kind)) return Status::OK();
+  const size_t slash = api_version.find('/');
+  const std::string_view group = slash == std::string_view::npos ? "" : api_version.substr(0, slash);
+  const std::string_view version = slash == std::string_view::npos ? api_version : api_version.substr(slash + 1);
+  const std::string_view actual_kind = kind.empty() ? resource.kind : kind;
+  const bool known = schema::find_kind(api_version.empty() ? resource.group : group,
+                                       api_version.empty() ? resource.version : version, actual_kind) != nullptr;
+  if (!known)
+    return cannot_handle(object, resource,
+                         fmt::format("no kind \"{}\" is registered for version \"{}\"", actual_kind,
+                                     api_version.empty() ? std::string_view(expected) : api_version));
+  if (!same_version)
+    return bad_request(fmt::format("the API version in the data ({}) does not match the expected API version ({})",
+                                   api_version, expected));
+  return cannot_handle(object, resource,
+                       fmt::format("converting ({}.{}) to ({}.{}): unknown conversion", version, actual_kind,
+                                   resource.version, resource.kind));
+}
+
+std::vector<std::string> strict_errors(std::string_view text, const std::vector<std::string>& unknown) {
+  std::vector<std::string> out;
+  for (const std::string& path : unknown) out.push_back(fmt::format("unknown field \"{}\"", path));
+  for (const std::string& path : json::duplicate_keys(text)) out.push_back(fmt::format("duplicate field \"{}\"", path));
+  return out;
+}
+
+void add_warnings(RequestContext& context, const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings)
+    if (context.warnings.size() < kWarningsShown) context.warnings.push_back(warning);
+}
+
+Status check_namespace(const Target& target, Value& metadata, Allocator& alloc) {
+  const std::string_view ns = json::get_string(metadata, "namespace");
+  if (!target.resource->namespaced) {
+    json::remove(metadata, "namespace");
+    return Status::OK();
+  }
+  if (ns.empty()) {
+    json::set(metadata, "namespace", target.ns, alloc);
+    return Status::OK();
+  }
+  if (ns == target.ns) return Status::OK();
+  return bad_request("the namespace of the provided object does not match the namespace sent on the request");
+}
+
+// Namespaces carry their own name as a label.
+void canonicalize(const schema::Resource& resource, Document& object) {
+  if (resource.storage_name != "namespaces") return;
+  auto& alloc = object.GetAllocator();
+  const std::string name(meta_string(object, "name"));
+  json::set(json::ensure_object(object, {"metadata", "labels"}, alloc), "kubernetes.io/metadata.name", name, alloc);
+}
+
+void keep(Value& metadata, const Value* old_metadata, std::string_view key, Allocator& alloc) {
+  const Value* value = old_metadata ? json::find(*old_metadata, key) : nullptr;
+  if (value) {
+    json::set(metadata, key, json::copy(*value, alloc), alloc);
+  } else {
+    json::remove(metadata, key);
+  }
+}
+
+// metadata that a client may send and not change.
+void keep_system_metadata(Document& object, const Value& old) {
+  auto& alloc = object.GetAllocator();
+  Value& metadata = metadata_of(object, alloc);
+  const Value* old_metadata = json::find(old, "metadata");
+  for (std::string_view key : {"generation", "creationTimestamp", "selfLink"}) keep(metadata, old_metadata, key, alloc);
+  if (json::get_string(metadata, "uid").empty()) keep(metadata, old_metadata, "uid", alloc);
+  if (is_deleting(old)) {
+    keep(metadata, old_metadata, "deletionTimestamp", alloc);
+    keep(metadata, old_metadata, "deletionGracePeriodSeconds", alloc);
+  } else {
+    json::remove(metadata, "deletionTimestamp");
+    json::remove(metadata, "deletionGracePeriodSeconds");
+  }
+  json::remove(metadata, "managedFields");
+}
+
+void keep_namespace_finalizers(Document& object, const Value& old) {
+  auto& alloc = object.GetAllocator();
+  const Value* finalizers = json::find(old, {"spec", "finalizers"});
+  Value& spec = json::ensure_object(object, {"spec"}, alloc);
+  keep(spec, json::find(old, "spec"), "finalizers", alloc);
+  if (!finalizers && spec.ObjectEmpty()) json::remove(object, "spec");
+}
+
+// A deleted object goes when nothing holds it any more.
+bool goes_with_update(const schema::Resource& resource, const Value& object, const Value& old) {
+  if (has_finalizers(object) || !is_deleting(old)) return false;
+  if (const Value* grace = json::find(old, {"metadata", "deletionGracePeriodSeconds"});
+      grace && grace->IsInt64() && grace->GetInt64() != 0)
+    return false;
+  if (resource.storage_name != "namespaces") return true;
+  const Value* finalizers = json::find(object, {"spec", "finalizers"});
+  return !finalizers || !finalizers->IsArray() || finalizers->Empty();
+}
+
+}  // namespace
+
+Status commit_error(const Status& status, const schema::Resource& resource, std::string_view name) {
+  if (status.is(reason::kAlreadyExists)) return already_exists_error(resource, name);
+  if (status.is(reason::kNotFound)) return not_found_error(resource, name);
+  if (status.is(reason::kConflict)) return modified_error(resource, name);
+  return status;
+}
+
+std::string unstored_text(const Encoded& encoded, std::string_view digits) {
+  if (!digits.empty()) return with_revision(encoded, digits);
+  constexpr std::string_view kBefore = "\"resourceVersion\":\"", kAfter = "\"";
+  std::string out = encoded.text;
+  size_t begin = encoded.rev_pos - kBefore.size(), size = kBefore.size() + kAfter.size();
+  if (begin + size < out.size() && out[begin + size] == ',') {
+    ++size;
+  } else if (out[begin - 1] == ',') {
+    --begin, ++size;
+  }
+  return out.erase(begin, size);
+}
+
+Status Rest::Impl::check_document(const schema::Resource& resource, Document& document,
+                                  std::vector<std::string>& unknown) const {
+  KNARR_RETURN_IF_ERROR(check_kind(document, resource));
+  const Status fits = schema::normalize(*resource.type, document, document.GetAllocator(), unknown);
+  return fits.ok() ? Status::OK() : cannot_handle(document, resource, fits.message());
+}
+
+Result<Document> Rest::Impl::decode(RequestContext& context, const schema::Resource& resource,
+                                    std::string_view text) const {
+  auto parsed = json::parse(text);
+  if (!parsed.ok() || !parsed->IsObject())
+    return bad_request(fmt::format(
+        "the object provided is unrecognized (must be of type {}): couldn't get version/kind; "
+        "json parse error: {} ({})",
+        resource.kind, parsed.ok() ? "the text is no JSON object" : parsed.status().message(), summary(text)));
+  std::vector<std::string> unknown;
+  KNARR_RETURN_IF_ERROR(check_document(resource, *parsed, unknown));
+  if (context.field_validation != FieldValidation::kIgnore) {
+    const auto errors = strict_errors(text, unknown);
+    if (!errors.empty() && context.field_validation == FieldValidation::kStrict)
+      return cannot_handle(*parsed, resource, fmt::format("strict decoding error: {}", fmt::join(errors, ", ")));
+    add_warnings(context, errors);
+  }
+  return parsed;
+}
+
+Status Rest::Impl::admit(AdmissionRequest& request) const {
+  for (const auto& plugin : admission) KNARR_RETURN_IF_ERROR(plugin->admit(request));
+  return Status::OK();
+}
+
+Status Rest::Impl::admission_validate(const AdmissionRequest& request) const {
+  for (const auto& plugin : admission) KNARR_RETURN_IF_ERROR(plugin->validate(request));
+  return Status::OK();
+}
+
+Result<Answer> Rest::create(RequestContext& context, const Target& target, std::string_view body) {
+  if (target.resource->storage_name == "pods" && target.subresource == "binding")
+    return impl_->bind_pod(context, target, body);
+  if (!target.subresource.empty()) return not_supported_error(*target.resource, "create");
+  KNARR_ASSIGN(Document document, impl_->decode(context, *target.resource, body));
+  return impl_->create(context, target, std::move(document));
+}
+
+Result<Answer> Rest::Impl::create(RequestContext& context, const Target& target, Document document) {
+  const schema::Resource& resource = *target.resource;
+  auto& alloc = document.GetAllocator();
+  Value& metadata = metadata_of(document, alloc);
+  for (std::string_view key : {"uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
+                               "selfLink", "generation", "managedFields"})
+    json::remove(metadata, key);
+  KNARR_RETURN_IF_ERROR(check_namespace(target, metadata, alloc));
+  schema::apply_defaults(resource, document, alloc);
+
+  const std::string name(meta_string(document, "name"));
+  const std::string_view ns = resource.storage_name == "namespaces" ? std::string_view(name) : target.ns;
+  AdmissionRequest request{Operation::kCreate, &resource,        "", ns, name, &document, nullptr, &context.user,
+                           context.dry_run,    &context.warnings};
+  KNARR_RETURN_IF_ERROR(admit(request));
+
+  const std::string generate_name(meta_string(document, "generateName"));
+  if (!name.empty() || generate_name.empty()) return commit_create(context, target, std::move(document));
+  for (int attempt = 1;; ++attempt) {
+    const std::string generated = names::generate_name(generate_name, random_number());
+    Document copy = json::copy(document);
+    json::set(metadata_of(copy, copy.GetAllocator()), "name", generated, copy.GetAllocator());
+    auto answer = commit_create(context, target, std::move(copy));
+    if (answer.ok() || !answer.status().is(reason::kAlreadyExists)) return answer;
+    if (attempt == kNameAttempts) return generate_name_error(resource, generated);
+  }
+}
+
+Result<Answer> Rest::Impl::commit_create(RequestContext& context, const Target& target, Document object) {
+  const schema::Resource& resource = *target.resource;
+  auto& alloc = object.GetAllocator();
+  const Strategy& strategy = strategy_of(resource);
+  schema::prepare(resource, "", object, nullptr, alloc);
+  if (strategy.prepare_create) strategy.prepare_create(object, alloc);
+  Value& metadata = metadata_of(object, alloc);
+  json::set(metadata, "uid", new_uid(), alloc);
+  json::set(metadata, "creationTimestamp", format_time(now()), alloc);
+  if (strategy.generation) json::set(metadata, "generation", Value(1), alloc);
+  const std::string name(meta_string(object, "name"));
+  canonicalize(resource, object);
+  if (auto causes = schema::validate(resource, object, nullptr); !causes.empty())
+    return invalid_error(resource, name, std::move(causes));
+  const AdmissionRequest request{Operation::kCreate,
+                                 &resource,
+                                 "",
+                                 resource.storage_name == "namespaces" ? name : target.ns,
+                                 name,
+                                 &object,
+                                 nullptr,
+                                 &context.user,
+                                 context.dry_run,
+                                 &context.warnings};
+  KNARR_RETURN_IF_ERROR(admission_validate(request));
+  if (!meta_string(object, "resourceVersion").empty())
+    return Status(500, "", "resourceVersion should not be set on objects to be created");
+
+  Encoded encoded = encode_object(resource, object);
+  store::Write write;
+  write.resource = id(resource);
+  write.key = object_key(target.resource->namespaced ? target.ns : std::string_view(), name);
+  write.expect = store::Write::Expect::kAbsent;
+  Answer answer;
+  answer.code = 201;
+  const auto exists = [&](const store::ObjectPtr& there) -> Status {
+    Status status = already_exists_error(resource, name);
+    const auto old = there ? json::parse(there->value) : Result<Document>(not_found(""));
+    if (old.ok() && is_deleting(*old)) status.with_context("object is being deleted");
+    return status;
+  };
+  if (context.dry_run) {
+    if (auto there = store->get(write.resource, write.key)) return exists(there);
+    answer.body = unstored_text(encoded, {});
+    return answer;
+  }
+  write.extract = extract_of(&resource, object);
+  write.value = std::move(encoded.text);
+  write.rev_pos = encoded.rev_pos;
+  const std::string key = write.key;
+  auto committed = store->commit({&write, 1}, durability_of(resource, target.ns));
+  if (!committed.ok()) {
+    if (committed.status().is(reason::kAlreadyExists)) return exists(store->get(id(resource), key));
+    return commit_error(committed.status(), resource, name);
+  }
+  answer.object = std::move(committed->front());
+  return answer;
+}
+
+Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target, Checks checks, const Change& make) {
+  const schema::Resource& resource = *target.resource;
+  const store::ResourceId resource_id = id(resource);
+  const std::string key = object_key(target.ns, target.name);
+  const Strategy& strategy = strategy_of(resource);
+  for (int attempt = 1;; ++attempt) {
+    const store::ObjectPtr existing = store->get(resource_id, key);
+    if (!existing) return not_found_error(resource, target.name);
+    KNARR_ASSIGN(Document old, json::parse(existing->value));
+    KNARR_ASSIGN(Document object, make(old));
+    auto& alloc = object.GetAllocator();
+
+    if (checks == Checks::kClient) {
+      Value& metadata = metadata_of(object, alloc);
+      const std::string_view name = json::get_string(metadata, "name"), uid = json::get_string(metadata, "uid");
+      if (!name.empty() && name != target.name)
+        return bad_request(
+            fmt::format("the name of the object ({}) does not match the name on the URL ({})", name, target.name));
+      const std::string_view object_ns = json::get_string(metadata, "namespace");
+      if (resource.namespaced && !object_ns.empty() && object_ns != target.ns)
+        return bad_request(fmt::format(
+            "the namespace of the object ({}) does not match the namespace on the request ({})", object_ns, target.ns));
+      KNARR_RETURN_IF_ERROR(check_namespace(target, metadata, alloc));
+      const std::string_view old_uid = meta_string(old, "uid");
+      if (!uid.empty() && uid != old_uid)
+        return conflict_error(
+            resource, target.name,
+            fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", uid, old_uid));
+      const std::string_view revision = json::get_string(metadata, "resourceVersion");
+      if (revision.empty() || revision == "0") {
+        if (!strategy.unconditional_update)
+          return invalid_error(resource.group, resource.plural, target.name,
+                               {cause_invalid("metadata.resourceVersion", "0", "must be specified for an update")});
+      } else if (revision != revision_digits(*existing)) {
+        KNARR_RETURN_IF_ERROR(parse_revision(revision).status());
+        return modified_error(resource, target.name);
+      }
+      schema::apply_defaults(resource, object, alloc);
+      AdmissionRequest request{Operation::kUpdate,
+                               &resource,
+                               target.subresource,
+                               resource.storage_name == "namespaces" ? target.name : target.ns,
+                               target.name,
+                               &object,
+                               &old,
+                               &context.user,
+                               context.dry_run,
+                               &context.warnings};
+      KNARR_RETURN_IF_ERROR(admit(request));
+      keep_system_metadata(object, old);
+      schema::prepare(resource, target.subresource, object, &old, alloc);
+      if (resource.storage_name == "namespaces") keep_namespace_finalizers(object, old);
+      canonicalize(resource, object);
+      if (strategy.generation && schema::generation_differs(resource, object, old))
+        json::set(metadata_of(object, alloc), "generation",
+                  Value(json::get_int(*json::find(old, "metadata"), "generation") + 1), alloc);
+      json::set(metadata_of(object, alloc), "resourceVersion", revision_digits(*existing), alloc);
+      if (auto causes = schema::validate(resource, object, &old); !causes.empty())
+        return invalid_error(resource, target.name, std::move(causes));
+      KNARR_RETURN_IF_ERROR(admission_validate(request));
+    }
+
+    Answer answer;
+    const bool goes = goes_with_update(resource, object, old);
+    if (!goes && json::equal(object, old)) {  // nothing changes: nothing is written
+      answer.object = existing;
+      return answer;
+    }
+    Encoded encoded = encode_object(resource, object);
+    if (context.dry_run) {
+      answer.body = unstored_text(encoded, revision_digits(*existing));
+      return answer;
+    }
+    store::Write write;
+    write.op = goes ? store::Write::Op::kDelete : store::Write::Op::kPut;
+    write.resource = resource_id;
+    write.key = key;
+    write.expect = store::Write::Expect::kRevision;
+    write.expected = existing->revision;
+    write.extract = extract_of(&resource, object);
+    write.value = std::move(encoded.text);
+    write.rev_pos = encoded.rev_pos;
+    auto committed = store->commit({&write, 1}, durability_of(resource, target.ns));
+    if (committed.ok()) {
+      answer.object = std::move(committed->front());
+      return answer;
+    }
+    const Status& status = committed.status();
+    const bool raced = status.is(reason::kConflict) || status.is(reason::kNotFound);
+    if (!raced || attempt == kConflictAttempts) return commit_error(status, resource, target.name);
+  }
+}
+
+Result<Answer> Rest::update(RequestContext& context, const Target& target, std::string_view body) {
+  if (target.resource->storage_name == "namespaces" && target.subresource == "finalize")
+    return impl_->finalize_namespace(context, target, body);
+  KNARR_ASSIGN(Document document, impl_->decode(context, *target.resource, body));
+  const bool may_create = strategy_of(*target.resource).create_on_update && target.subresource.empty();
+  if (may_create && !impl_->store->get(impl_->id(*target.resource), object_key(target.ns, target.name))) {
+    const std::string_view name = meta_string(document, "name");
+    if (!name.empty() && name != target.name)
+      return bad_request(
+          fmt::format("the name of the object ({}) does not match the name on the URL ({})", name, target.name));
+    if (const std::string_view uid = meta_string(document, "uid"); !uid.empty())
+      return conflict_error(*target.resource, target.name,
+                            fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: ", uid));
+    auto& alloc = document.GetAllocator();
+    json::set(metadata_of(document, alloc), "name", target.name, alloc);
+    json::remove(metadata_of(document, alloc), "resourceVersion");
+    return impl_->create(context, target, std::move(document));
+  }
+  bool first = true;
+  return impl_->change(context, target, Impl::Checks::kClient, [&](const Document&) -> Result<Document> {
+    if (std::exchange(first, false)) return std::move(document);
+    RequestContext quiet;  // a further round needs the client's object again, and warns of nothing twice
+    return impl_->decode(quiet, *target.resource, body);
+  });
+}
+
+Result<Answer> Rest::patch(RequestContext& context, const Target& target, std::string_view content_type,
+                           std::string_view body) {
+  enum class Kind { kJson, kMerge, kStrategic } kind;
+  if (content_type == "application/json-patch+json") {
+    kind = Kind::kJson;
+  } else if (content_type == "application/merge-patch+json") {
+    kind = Kind::kMerge;
+  } else if (content_type == "application/strategic-merge-patch+json") {
+    kind = Kind::kStrategic;
+  } else {
+    return unsupported_media_type_error(
+        "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json");
+  }
+  const auto patch = json::parse(body);
+  if (!patch.ok()) return bad_request(fmt::format("error decoding patch: {}", patch.status().message()));
+  if (kind != Kind::kJson && !patch->IsObject())
+    return bad_request("error decoding patch: a merge patch is a JSON object");
+
+  const schema::Resource& resource = *target.resource;
+  bool warned = false;  // once, however many rounds it takes
+  return impl_->change(context, target, Impl::Checks::kClient, [&](const Document& old) -> Result<Document> {
+    Document object = json::copy(old);
+    auto& alloc = object.GetAllocator();
+    switch (kind) {
+      case Kind::kJson:
+        KNARR_RETURN_IF_ERROR(patch::apply_json(object, *patch, alloc));
+        break;
+      case Kind::kMerge:
+        KNARR_RETURN_IF_ERROR(patch::apply_merge(object, *patch, alloc));
+        break;
+      case Kind::kStrategic:
+        KNARR_RETURN_IF_ERROR(schema::strategic_merge(*resource.type, object, *patch, alloc));
+        break;
+    }
+    if (!object.IsObject()) return bad_request("error decoding patch: the patched document is no object");
+    std::vector<std::string> unknown;
+    const Status fits = impl_->check_document(resource, object, unknown);
+    std::vector<std::string> errors;
+    if (fits.ok() && context.field_validation != FieldValidation::kIgnore) errors = strict_errors(body, unknown);
+    const bool refuse = !errors.empty() && context.field_validation == FieldValidation::kStrict;
+    if (!fits.ok() || refuse) {
+      std::string value;
+      json::append_quoted(value, json::dump(object));
+      const std::string why =
+          fits.ok() ? fmt::format("strict decoding error: {}", fmt::join(errors, ", ")) : fits.message();
+      return invalid_error("", "", "", {cause_invalid("patch", value, why)});
+    }
+    if (!warned) add_warnings(context, errors);
+    warned = true;
+    return object;
+  });
+}
+
+}  // namespace knarr::apiserver

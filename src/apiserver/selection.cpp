@@ -1,0 +1,68 @@
+#include "selection.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "document.h"
+
+namespace knarr::apiserver {
+
+namespace {
+
+constexpr std::string_view kName = "metadata.name", kNamespace = "metadata.namespace";
+
+// Pods know spec.nodeName by an old name too.
+std::string_view canonical_field(std::string_view field) { return field == "spec.host" ? "spec.nodeName" : field; }
+
+Status unknown_field(const schema::Resource& resource, std::string_view field) {
+  if (!resource.field_selectors.empty()) return bad_request(fmt::format("field label not supported: {}", field));
+  return bad_request(
+      fmt::format("\"{}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"", field));
+}
+
+}  // namespace
+
+Result<Selection> Selection::make(const Target& target, const ListParams& params) {
+  Selection out;
+  if (!params.label_selector.empty()) {
+    KNARR_ASSIGN(out.labels_, selector::Labels::parse(params.label_selector));
+  }
+  if (!params.field_selector.empty()) {
+    KNARR_ASSIGN(out.fields_, selector::Fields::parse(params.field_selector));
+  }
+  for (const auto& term : out.fields_.terms()) {
+    if (term.field == kName || term.field == kNamespace) continue;
+    const auto& known = target.resource->field_selectors;
+    if (std::find(known.begin(), known.end(), canonical_field(term.field)) == known.end())
+      return unknown_field(*target.resource, term.field);
+  }
+  if (!target.ns.empty()) out.prefix_ = object_key(target.ns, "");
+  if (!target.ns.empty() || !target.resource->namespaced) {
+    if (auto name = out.fields_.exact(kName)) out.prefix_ += *name;
+  }
+  return out;
+}
+
+bool Selection::matches(const store::Object& object) const {
+  if (!prefix_.empty() && object.key.compare(0, prefix_.size(), prefix_) != 0) return false;
+  for (const auto& term : fields_.terms()) {
+    const auto [ns, name] = split_key(object.key);
+    std::string_view value;
+    if (term.field == kName) {
+      value = name;
+    } else if (term.field == kNamespace) {
+      value = ns;
+    } else {
+      const auto& fields = object.extract.fields;
+      const std::string_view wanted = canonical_field(term.field);
+      const auto found = std::lower_bound(fields.begin(), fields.end(), wanted,
+                                          [](const auto& pair, std::string_view key) { return pair.first < key; });
+      if (found != fields.end() && found->first == wanted) value = found->second;
+    }
+    if ((value == term.value) != term.equals) return false;
+  }
+  return labels_.is_everything() || labels_.matches(selector::Pairs(object.extract.labels));
+}
+
+}  // namespace knarr::apiserver

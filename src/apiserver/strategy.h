@@ -1,0 +1,27 @@
+// What differs between kinds in the generic verbs: one row a resource. Everything that is not named here is the
+// default.
+#pragma once
+
+#include "knarr/codec/json.h"
+#include "knarr/schema/type.h"
+#include "knarr/store/store.h"
+
+namespace knarr::apiserver {
+
+struct Strategy {
+  bool create_on_update = false;     // PUT to an absent name creates
+  bool unconditional_update = true;  // PUT without resourceVersion is allowed
+  bool returns_deleted = false;      // DELETE answers the object instead of a Status
+  bool generation = false;           // metadata.generation is counted
+  bool orphans_by_default = false;   // dependents stay when no propagation policy is given
+  bool lazy = false;                 // commits need not wait for the disk
+  // Sets what a new object of the kind has whatever the client sent. Null: nothing.
+  void (*prepare_create)(json::Value& object, json::Allocator& alloc) = nullptr;
+};
+
+const Strategy& strategy_of(const schema::Resource& resource);
+
+// Lazy for Events and for the nodes' heartbeats, durable for everything else.
+store::Durability durability_of(const schema::Resource& resource, std::string_view ns);
+
+}  // namespace knarr::apiserver

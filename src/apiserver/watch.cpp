@@ -1,0 +1,189 @@
+#include <fmt/format.h>
+
+#include <random>
+
+#include "knarr/codec/json.h"
+#include "rest_impl.h"
+#include "selection.h"
+
+namespace knarr::apiserver {
+
+namespace {
+
+using std::chrono::seconds;
+
+constexpr seconds kBookmarkInterval{60};
+constexpr int64_t kMinTimeout = 1800;  // a watch without timeoutSeconds ends at random within 30 to 60 minutes
+
+class WatchImpl final : public Watch {
+ public:
+  WatchImpl(const Clock& clock, const schema::Resource& resource, store::ResourceId topic, Selection selection)
+      : clock_(clock), resource_(resource), topic_(topic), selection_(std::move(selection)) {}
+
+  bool next(size_t max, std::vector<WatchItem>& out) override;
+  bool idle() const override { return idle_; }
+  MonoTime deadline() const override { return bookmarks_ ? std::min(end_, next_bookmark_) : end_; }
+  store::ResourceId topic() const override { return topic_; }
+
+  void set_timeout(std::optional<int64_t> timeout) {
+    int64_t wait = timeout.value_or(0);
+    if (wait <= 0) wait = kMinTimeout + static_cast<int64_t>(random_number() % kMinTimeout);
+    end_ = clock_.mono() + seconds(wait);
+  }
+  void set_bookmarks(bool on) {
+    bookmarks_ = on;
+    next_bookmark_ = clock_.mono() + kBookmarkInterval;
+  }
+  // Begins with the state as ADDED events, then (where wanted) the bookmark that says so.
+  void set_initial(store::ListResult state, bool mark_end) {
+    initial_ = std::move(state.objects);
+    skip_until_ = state.revision;
+    mark_initial_end_ = mark_end && bookmarks_;
+  }
+  void set_cursor(std::unique_ptr<store::Cursor> cursor) { cursor_ = std::move(cursor); }
+  void fail(Status status) { failure_ = std::move(status); }
+
+ private:
+  void deliver(const store::Event& event, std::vector<WatchItem>& out) const;
+  WatchItem bookmark(store::Revision revision, bool initial_end) const;
+
+  const Clock& clock_;
+  const schema::Resource& resource_;
+  const store::ResourceId topic_;
+  const Selection selection_;
+  std::unique_ptr<store::Cursor> cursor_;
+  std::vector<store::ObjectPtr> initial_;
+  size_t initial_done_ = 0;
+  store::Revision skip_until_ = 0;  // events up to here are in the initial state
+  bool mark_initial_end_ = false, bookmarks_ = false, idle_ = false, over_ = false;
+  MonoTime end_{}, next_bookmark_{};
+  Status failure_;
+};
+
+WatchItem WatchImpl::bookmark(store::Revision revision, bool initial_end) const {
+  std::string body = object_prefix(resource_);
+  body += fmt::format("\"metadata\":{{\"resourceVersion\":\"{}\",\"creationTimestamp\":null", revision);
+  if (initial_end) body += R"(,"annotations":{"k8s.io/initial-events-end":"true"})";
+  body += "}}";
+  return {WatchType::kBookmark, nullptr, std::move(body)};
+}
+
+// What a watcher with a selector sees of a change: objects begin and cease to match.
+void WatchImpl::deliver(const store::Event& event, std::vector<WatchItem>& out) const {
+  const bool now = event.type != store::EventType::kDeleted && selection_.matches(*event.object);
+  bool before = false;
+  if (event.previous) {
+    before = selection_.matches(*event.previous);
+  } else if (event.type != store::EventType::kAdded) {
+    before = true;  // unknown, from before a restart: a needless DELETED or MODIFIED does no harm, a missing one does
+    if (event.type == store::EventType::kDeleted) before = selection_.matches(*event.object);
+  }
+  if (now) {
+    out.push_back({before ? WatchType::kModified : WatchType::kAdded, event.object, {}});
+  } else if (before) {
+    WatchItem item{WatchType::kDeleted, event.object, {}};
+    if (event.type != store::EventType::kDeleted && event.previous)
+      item.body = with_revision(*event.previous, event.revision());
+    out.push_back(std::move(item));
+  }
+}
+
+bool WatchImpl::next(size_t max, std::vector<WatchItem>& out) {
+  idle_ = false;
+  if (over_) return false;
+  if (!failure_.ok()) {
+    out.push_back({WatchType::kError, nullptr, status_json(failure_)});
+    over_ = true;
+    return false;
+  }
+  size_t room = max;
+  for (; initial_done_ < initial_.size() && room > 0; ++initial_done_, --room) {
+    out.push_back({WatchType::kAdded, std::move(initial_[initial_done_]), {}});
+  }
+  if (initial_done_ < initial_.size()) return true;
+  if (!initial_.empty()) {
+    initial_ = {};
+    initial_done_ = 0;
+  }
+  if (mark_initial_end_) {
+    mark_initial_end_ = false;
+    out.push_back(bookmark(skip_until_, true));
+  }
+  std::vector<store::EventPtr> events;
+  if (room > 0) {
+    Status status = cursor_->next(room, events);
+    for (const auto& event : events)
+      if (event->revision() > skip_until_) deliver(*event, out);
+    if (!status.ok()) {
+      fail(status.code() == 410 ? expired_error("too old resource version: the watch fell behind") : std::move(status));
+      return true;
+    }
+  }
+  idle_ = events.size() < room;
+  const MonoTime now = clock_.mono();
+  if (idle_ && now >= end_) {
+    over_ = true;
+    return false;
+  }
+  if (idle_ && bookmarks_ && now >= next_bookmark_) {
+    out.push_back(bookmark(std::max(cursor_->position(), skip_until_), false));
+    next_bookmark_ = now + kBookmarkInterval;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string_view to_string(WatchType type) {
+  switch (type) {
+    case WatchType::kAdded:
+      return "ADDED";
+    case WatchType::kModified:
+      return "MODIFIED";
+    case WatchType::kDeleted:
+      return "DELETED";
+    case WatchType::kBookmark:
+      return "BOOKMARK";
+    case WatchType::kError:
+      return "ERROR";
+  }
+  return "";
+}
+
+Result<std::unique_ptr<Watch>> make_watch(const Rest::Impl& rest, const Target& target, const ListParams& params) {
+  KNARR_RETURN_IF_ERROR(validate_list_params(params, true));
+  KNARR_ASSIGN(Selection selection, Selection::make(target, params));
+  const store::ResourceId id = rest.id(*target.resource);
+  const bool legacy = params.resource_version.empty() || params.resource_version == "0";
+  store::Revision since = 0;
+  if (!legacy) {
+    KNARR_ASSIGN(since, parse_revision(params.resource_version));
+    const store::Revision current = rest.store->revision();
+    if (since > current) return too_large_revision_error(since, current);
+  }
+  const bool initial = params.send_initial_events.value_or(legacy);
+
+  auto watch = std::make_unique<WatchImpl>(*rest.clock, *target.resource, id, selection);
+  watch->set_timeout(params.timeout_seconds);
+  watch->set_bookmarks(params.allow_watch_bookmarks);
+  // The cursor comes first, so that no event falls between the state and the stream.
+  auto cursor = rest.store->watch(id, initial || legacy ? 0 : since);
+  if (!cursor.ok()) {
+    if (cursor.status().code() != 410) return cursor.status();
+    watch->fail(
+        expired_error(fmt::format("too old resource version: {} ({})", since, rest.store->compacted_revision())));
+    return std::unique_ptr<Watch>(std::move(watch));
+  }
+  watch->set_cursor(std::move(*cursor));
+  if (initial) {
+    store::ListOptions options;
+    options.prefix = selection.prefix();
+    KNARR_ASSIGN(auto state, rest.store->list(id, options));
+    if (!selection.everything())
+      std::erase_if(state.objects, [&](const store::ObjectPtr& object) { return !selection.matches(*object); });
+    watch->set_initial(std::move(state), true);
+  }
+  return std::unique_ptr<Watch>(std::move(watch));
+}
+
+}  // namespace knarr::apiserver
