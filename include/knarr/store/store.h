@@ -2,6 +2,8 @@
 //
 // One counter, the revision, numbers every write of the whole store. An Object is immutable; a write replaces it. Reads take
 // shared pointers and hold no lock afterwards. A commit is answered only when it is durable (but for Durability::kLazy).
+// The revision never goes back and no number is used twice, also over a power cut: numbers are reserved ahead on disk, and a
+// start after a stop that was not clean goes on above the reservation (the numbers between are never used).
 // The store knows neither kinds nor HTTP: a resource is a name ("pods", "deployments.apps"), a key is "namespace/name" or
 // "name", a value is bytes. All of Store is thread-safe.
 #pragma once
@@ -128,8 +130,11 @@ class Store {
  public:
   struct Options {
     std::chrono::milliseconds lazy_flush{60'000};
-    size_t ring_events = 16384;  // recent events kept for resumption, for each resource at most this many ...
-    size_t ring_bytes = 32 << 20;  // ... and for all resources at most about this many bytes of replaced or deleted values
+    size_t ring_events = 16384;   // recent events kept for resumption, for each resource at most this many ...
+    size_t ring_bytes = 8 << 20;  // ... and for all resources at most about this many bytes that only events keep in memory
+    size_t deletions_kept = 4096;       // the last deletions of all resources, for resumption beyond the ring and over a restart
+    size_t deletions_bytes = 4 << 20;   // and their bytes; the journal's own bounds (SqliteOptions) hold as well
+    size_t lazy_bytes = 8 << 20;  // lazy writes that wait are journaled early when they hold more than this
     // Makes the Extract of an object on load, from its resource's name and bytes; a pure function, called from one thread.
     std::function<Extract(std::string_view resource, std::string_view value)> extract;
   };
@@ -142,7 +147,9 @@ class Store {
   virtual std::string_view resource_name(ResourceId id) const = 0;
 
   // Checks every expectation against the head and applies all writes or none; each write gets a revision of its own, ascending.
-  // Answers the new objects (for deletions: the last state with the deletion's revision), in order. Errors:
+  // Answers the new objects (for deletions: the last state with the deletion's revision), in order. `writes` is consumed:
+  // whatever the answer, its strings are moved from or not. A lazy commit waits for no disk but to make room for revisions
+  // (once in some thousand). Errors:
   //   AlreadyExists (kAbsent, but it is there), NotFound (delete or kRevision, but it is not), Conflict (another revision),
   //   InsufficientStorage 507 and InternalError: the journal's, nothing was applied, later commits are tried again.
   virtual Result<std::vector<ObjectPtr>> commit(std::span<Write> writes, Durability durability = Durability::kDurable) = 0;
@@ -153,17 +160,22 @@ class Store {
   virtual std::vector<ObjectPtr> list_index(ResourceId resource, uint32_t index, std::string_view value) const = 0;
   virtual size_t count(ResourceId resource) const = 0;
 
-  // Events of the resource after `since` (0: from now). Also over a restart, where the journal's table of deletions reaches
-  // back so far. Error: 410 Expired when it does not; 504 Timeout-like "Too large resource version" when `since` is in the future.
+  // Events of the resource after `since` (0: from now). Where the ring does not reach back so far (after a restart it is
+  // empty), what changed since is told from the current objects and the remembered deletions: one event for each object that
+  // is new or was changed, with `previous` null, and one for each that is gone and was there at `since`.
+  // Errors: 410 Expired when the deletions do not reach back, and on a resource with lazy writes also when `since` is from
+  // before a stop that was not clean: what was lost then may have been seen. 504 Timeout with cause ResourceVersionTooLarge
+  // when `since` is in the future. A cursor must not outlive the store.
   virtual Result<std::unique_ptr<Cursor>> watch(ResourceId resource, Revision since) = 0;
 
-  // Called after each publication, on the committing thread, with what was touched: wake up, do nothing else, never block.
+  // Called after each publication, on the committing thread, with what was touched: wake up, do nothing else, never block,
+  // do not commit, add or remove listeners.
   using Listener = std::function<void(std::span<const ResourceId> resources, Revision revision)>;
   virtual uint64_t add_listener(Listener listener) = 0;
   virtual void remove_listener(uint64_t id) = 0;  // returns when no call to it is under way
 
   virtual Revision revision() const = 0;          // of the last published write
-  virtual Revision compacted_revision() const = 0;  // watches and lists at or before this answer 410
+  virtual Revision compacted_revision() const = 0;  // watches from before this answer 410, on every resource
   virtual Status flush() = 0;                     // journals what is lazy, now
   virtual Status health() const = 0;              // the last journal error, until a commit succeeds again
 
