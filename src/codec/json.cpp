@@ -113,28 +113,6 @@ void drop_duplicates_sorted(Value& object) {
   object.EraseMember(members + to, object.MemberEnd());
 }
 
-// Of members with the same key the last one stays, as Go's decoder has it: two readers never see two values.
-void drop_duplicates(Value& value) {
-  if (value.IsArray()) {
-    for (Value& element : value.GetArray()) drop_duplicates(element);
-    return;
-  }
-  if (!value.IsObject()) return;
-  if (value.MemberCount() > kFewMembers) {
-    drop_duplicates_sorted(value);
-  } else {
-    for (auto later = value.MemberBegin(); later != value.MemberEnd(); ++later) {
-      for (auto earlier = value.MemberBegin(); earlier != later; ++earlier) {
-        if (view(earlier->name) != view(later->name)) continue;
-        value.EraseMember(earlier);
-        --later;  // it moved down by one
-        break;
-      }
-    }
-  }
-  for (auto& member : value.GetObject()) drop_duplicates(member.value);
-}
-
 // Follows the text's structure and remembers the keys of the objects that are open.
 class DuplicateFinder {
  public:
@@ -501,6 +479,54 @@ bool remove(Value& object, std::string_view key) {
     return true;
   }
   return false;
+}
+
+// As Go's decoder has it: two readers of a document never see two values.
+void drop_duplicates(Value& value) {
+  if (value.IsArray()) {
+    for (Value& element : value.GetArray()) drop_duplicates(element);
+    return;
+  }
+  if (!value.IsObject()) return;
+  if (value.MemberCount() > kFewMembers) {
+    drop_duplicates_sorted(value);
+  } else {
+    for (auto later = value.MemberBegin(); later != value.MemberEnd(); ++later) {
+      for (auto earlier = value.MemberBegin(); earlier != later; ++earlier) {
+        if (view(earlier->name) != view(later->name)) continue;
+        value.EraseMember(earlier);
+        --later;  // it moved down by one
+        break;
+      }
+    }
+  }
+  for (auto& member : value.GetObject()) drop_duplicates(member.value);
+}
+
+bool within_depth(const json::Value& value, int depth) {
+  if (value.IsObject()) {
+    if (depth == 0) return false;
+    for (const auto& member : value.GetObject()) {
+      if (!within_depth(member.value, depth - 1)) return false;
+    }
+  } else if (value.IsArray()) {
+    if (depth == 0) return false;
+    for (const auto& element : value.GetArray()) {
+      if (!within_depth(element, depth - 1)) return false;
+    }
+  }
+  return true;
+}
+
+bool is_utf8(std::string_view text) {
+  struct Ignore {
+    void Put(char) {}
+  } ignore;
+  rapidjson::MemoryStream stream(text.data(), text.size());
+  while (stream.Tell() < text.size()) {
+    if (!rapidjson::UTF8<>::Validate(stream, ignore)) return false;
+  }
+  return stream.Tell() == text.size();
 }
 
 bool equal(const Value& a, const Value& b) {

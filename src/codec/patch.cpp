@@ -124,7 +124,7 @@ class Applier {
   // Nesting grows only by what an operation puts somewhere.
   bool fits(const json::Value& value) const {
     const auto steps = std::count(path_.begin(), path_.end(), '/');
-    return steps <= json::kMaxDepth && within_depth(value, json::kMaxDepth - static_cast<int>(steps));
+    return steps <= json::kMaxDepth && json::within_depth(value, json::kMaxDepth - static_cast<int>(steps));
   }
 
   Status add(json::Value value) {
@@ -265,21 +265,6 @@ void merge(json::Value& target, const json::Value& patch, json::Allocator& alloc
 }
 
 }  // namespace
-
-bool within_depth(const json::Value& value, int depth) {
-  if (value.IsObject()) {
-    if (depth == 0) return false;
-    for (const auto& member : value.GetObject()) {
-      if (!within_depth(member.value, depth - 1)) return false;
-    }
-  } else if (value.IsArray()) {
-    if (depth == 0) return false;
-    for (const auto& element : value.GetArray()) {
-      if (!within_depth(element, depth - 1)) return false;
-    }
-  }
-  return true;
-}
 
 Status apply_json(json::Value& target, const json::Value& patch, json::Allocator& alloc) {
   if (!patch.IsArray()) {

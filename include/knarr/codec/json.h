@@ -54,6 +54,14 @@ Value& set(Value& object, std::string_view key, std::string_view text, Allocator
 Value& ensure_object(Value& object, std::initializer_list<std::string_view> path, Allocator& alloc);
 bool remove(Value& object, std::string_view key);  // true when it was there; keeps the order of the rest
 
+// Keeps the last of members with the same key, at every level. parse() has done so.
+void drop_duplicates(Value& value);
+
+// True when nothing in `value` is nested deeper than `depth`: for documents that are put together rather than parsed.
+bool within_depth(const Value& value, int depth = kMaxDepth);
+
+bool is_utf8(std::string_view text);
+
 // Deep equality as Kubernetes means it: member order does not matter, 1 == 1.0, list order does.
 bool equal(const Value& a, const Value& b);
 

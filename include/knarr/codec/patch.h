@@ -16,7 +16,4 @@ inline constexpr size_t kMaxCopied = 3 * 1024 * 1024;  // bytes that its "copy" 
 Status apply_json(json::Value& target, const json::Value& patch, json::Allocator& alloc);
 Status apply_merge(json::Value& target, const json::Value& patch, json::Allocator& alloc);
 
-// True when nothing in `value` is nested deeper than `depth`.
-bool within_depth(const json::Value& value, int depth = json::kMaxDepth);
-
 }  // namespace knarr::patch
