@@ -42,6 +42,7 @@ struct Field {
   bool patch_merge = false, patch_retain_keys = false, patch_replace = false;
   std::string_view patch_key;      // merge key of strategic merge patch
   std::string_view default_json;   // declarative default as JSON text, "" none
+  std::string_view sets_json;      // what the server sets without declaring it, "" none
   std::span<const std::string_view> enum_values;  // enforced when not empty
   uint32_t pb_number = 0;  // 0: not in the protobuf form
   uint32_t pb_outer = 0;   // not 0: on the wire the field is inside the message of this number, which JSON does not show
@@ -51,7 +52,8 @@ struct Type {
   std::string_view name;  // core/v1.PodSpec
   std::string_view doc;
   std::span<const Field> fields;  // in upstream's order; of a kind, the first two are kind and apiVersion
-  std::span<const uint16_t> by_name;  // indexes of `fields`, sorted by name
+  std::span<const uint16_t> by_name;    // indexes of `fields`, sorted by name
+  std::span<const uint16_t> defaulted;  // of those that defaulting fills when absent
   std::string_view group, version, kind;  // of a kind (Pod, PodList, Status); all "" otherwise
   bool atomic = false;
   const Field* find(std::string_view json_name) const;  // null: unknown

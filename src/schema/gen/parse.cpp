@@ -165,6 +165,8 @@ class Parser {
         f.replace = true;
       } else if (w == "default" && i + 1 < words.size()) {
         f.default_json = words[++i];
+      } else if (w == "sets" && i + 1 < words.size()) {
+        f.sets_json = words[++i];
       } else if (w.starts_with("merge(")) {
         f.merge = true;
         f.merge_key = arguments(w).at(0);

@@ -37,6 +37,19 @@ const char* shape_of(const TypeRef& ref) {
   return it == words.end() ? "kObject" : it->second;
 }
 
+// Go's omitempty does nothing to a struct, and these shapes are structs there.
+bool may_be_omitted(const Field& f) {
+  std::string s = shape_of(f.type);
+  bool go_struct = !f.pointer && (s == "kObject" || s == "kIntOrString" || s == "kQuantity" || s == "kTime" || s == "kMicroTime");
+  return f.omit_zero || (f.omit_empty && !go_struct);
+}
+
+// Whether defaulting has something to do when the field is absent.
+bool is_defaulted(const Field& f) {
+  if (!f.default_json.empty() || !f.sets_json.empty()) return true;
+  return !may_be_omitted(f) && !f.pointer && f.type.form == TypeRef::kNamed && std::string_view(shape_of(f.type)) != "kAny";
+}
+
 const TypeRef& innermost(const TypeRef& ref) { return ref.form == TypeRef::kNamed ? ref : innermost(*ref.element); }
 
 class Writer {
@@ -79,10 +92,8 @@ class Writer {
     if (leaf.name == "fieldsV1") body_ << ", .any = AnyKind::kFieldsV1";
     if (!is_scalar(leaf.name)) body_ << ", .type = &" << symbol(leaf.name);
     if (f.required) body_ << ", .required = true";
-    // Go's omitempty does nothing to a struct, and these are structs there.
     std::string s = shape;
-    bool go_struct = !f.pointer && (s == "kObject" || s == "kIntOrString" || s == "kQuantity" || s == "kTime" || s == "kMicroTime");
-    if (f.omit_zero || (f.omit_empty && !go_struct)) body_ << ", .omit_empty = true";
+    if (may_be_omitted(f)) body_ << ", .omit_empty = true";
     if (f.pointer) body_ << ", .pointer = true";
     bool map_field = f.type.form == TypeRef::kMap || s == "kObject";
     if (f.atomic && map_field) body_ << ", .atomic_map = true";
@@ -94,6 +105,7 @@ class Writer {
     if (f.replace) body_ << ", .patch_replace = true";
     if (!f.merge_key.empty()) body_ << ", .patch_key = " << quoted(f.merge_key);
     if (!f.default_json.empty()) body_ << ", .default_json = " << quoted(f.default_json);
+    if (!f.sets_json.empty()) body_ << ", .sets_json = " << quoted(f.sets_json);
     if (!f.enum_values.empty()) body_ << ", .enum_values = " << list(f.enum_values);
     if (f.pb_number) body_ << ", .pb_number = " << f.pb_number;
     if (f.pb_outer) body_ << ", .pb_outer = " << f.pb_outer;
@@ -114,6 +126,7 @@ class Writer {
       }
     }
     fields.insert(fields.end(), type.fields.begin(), type.fields.end());
+    bool has_defaults = false;
     if (!fields.empty()) {
       body_ << "constexpr Field fields_" << name << "[] = {\n";
       for (const Field& f : fields) write(f);
@@ -124,9 +137,16 @@ class Writer {
       body_ << "constexpr uint16_t order_" << name << "[] = {";
       for (size_t i = 0; i < order.size(); ++i) body_ << (i ? ", " : "") << order[i];
       body_ << "};\n";
+      std::string defaulted;
+      for (size_t i = 0; i < fields.size(); ++i) {
+        if (is_defaulted(fields[i])) defaulted += (defaulted.empty() ? "" : ", ") + std::to_string(i);
+      }
+      if (!defaulted.empty()) body_ << "constexpr uint16_t defaulted_" << name << "[] = {" << defaulted << "};\n";
+      has_defaults = !defaulted.empty();
     }
     body_ << "constinit const Type " << name << " = {.name = " << quoted(type.full_name()) << ", .doc = " << quoted(type.doc);
     if (!fields.empty()) body_ << ", .fields = fields_" << name << ", .by_name = order_" << name;
+    if (has_defaults) body_ << ", .defaulted = defaulted_" << name;
     if (type.is_kind)
       body_ << ", .group = " << quoted(type.group) << ", .version = " << quoted(type.version) << ", .kind = " << quoted(type.name);
     if (type.atomic) body_ << ", .atomic = true";

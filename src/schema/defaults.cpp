@@ -1,0 +1,278 @@
+// Defaulting, driven by the tables: whatever a type says of its absent fields holds wherever the type stands, in a Pod as in the
+// template of what makes Pods. Rules that look at more than one field are the functions below, registered by type.
+#include <map>
+
+#include "knarr/codec/base64.h"
+#include "knarr/codec/quantity.h"
+#include "knarr/schema/machinery.h"
+#include "schema/documents.h"
+
+namespace knarr::schema {
+namespace {
+
+using json::Allocator;
+using json::Value;
+
+bool is_unset(const Value* value, bool pointer) {
+  if (value == nullptr || value->IsNull()) return true;
+  if (pointer) return false;
+  return (value->IsString() && value->GetStringLength() == 0) || (value->IsNumber() && value->GetDouble() == 0);
+}
+
+// Upstream's tag of an image: "latest" where it names neither tag nor digest.
+bool is_latest(std::string_view image) {
+  size_t digest = image.find('@');
+  std::string_view name = image.substr(0, digest);
+  size_t colon = name.rfind(':'), slash = name.rfind('/');
+  bool tagged = colon != std::string_view::npos && (slash == std::string_view::npos || colon > slash);
+  if (tagged) return name.substr(colon + 1) == "latest";
+  return digest == std::string_view::npos && !image.empty();
+}
+
+void set_if_empty(Value& object, std::string_view key, std::string_view text, Allocator& alloc) {
+  if (json::get_string(object, key).empty()) json::set(object, key, text, alloc);
+}
+
+void default_container(Value& container, Allocator& alloc) {
+  set_if_empty(container, "imagePullPolicy", is_latest(json::get_string(container, "image")) ? "Always" : "IfNotPresent", alloc);
+}
+
+void default_volume(Value& volume, Allocator& alloc) {
+  bool has_source = false;
+  for (const auto& [key, value] : volume.GetObject()) has_source = has_source || (json::view(key) != "name" && !value.IsNull());
+  if (!has_source) json::set(volume, "emptyDir", Value(rapidjson::kObjectType), alloc);
+  if (Value* image = json::find(volume, "image"); image && image->IsObject())
+    set_if_empty(*image, "pullPolicy", is_latest(json::get_string(*image, "reference")) ? "Always" : "IfNotPresent", alloc);
+}
+
+// serviceAccount is the old name of serviceAccountName and always says the same.
+void default_pod_spec(Value& spec, Allocator& alloc) {
+  std::string name(json::get_string(spec, "serviceAccountName"));
+  if (name.empty()) name = json::get_string(spec, "serviceAccount");
+  if (name.empty()) return;
+  json::set(spec, "serviceAccountName", name, alloc);
+  json::set(spec, "serviceAccount", name, alloc);
+}
+
+void copy_missing(Value& owner, std::string_view to, std::string_view from, Allocator& alloc) {
+  const Value* source = json::find(owner, from);
+  if (source == nullptr || !source->IsObject()) return;
+  Value missing = json::copy(*source, alloc);
+  Value& target = json::ensure_object(owner, {to}, alloc);
+  for (auto& [key, value] : missing.GetObject()) {
+    if (json::find(target, json::view(key)) == nullptr) json::set(target, json::view(key), std::move(value), alloc);
+  }
+}
+
+// Requests of the pod as a whole: those of its containers where they have some, else its limits.
+void default_pod_level_requests(Value& spec, Allocator& alloc) {
+  Value* resources = json::find(spec, "resources");
+  if (resources == nullptr) return;
+  const Value* limits = json::find(*resources, "limits");
+  if (limits == nullptr || !limits->IsObject() || limits->ObjectEmpty()) return;
+  for (std::string_view name : {"cpu", "memory"}) {
+    if (json::find(*resources, {"requests", name}) != nullptr) continue;
+    Quantity sum;
+    bool any = false;
+    for (const Value& container : items(spec, "containers")) {
+      std::string_view amount = json::get_string(container, {"resources", "requests", name});
+      if (amount.empty()) continue;
+      sum += Quantity::parse_or_zero(amount);
+      any = true;
+    }
+    if (any) json::set(json::ensure_object(*resources, {"requests"}, alloc), name, sum.to_string(), alloc);
+  }
+  copy_missing(*resources, "requests", "limits", alloc);
+}
+
+void default_pod(Value& pod, Allocator& alloc) {
+  Value* spec = json::find(pod, "spec");
+  if (spec == nullptr || !spec->IsObject()) return;
+  bool host_network = json::get_bool(*spec, "hostNetwork");
+  for (std::string_view list : {"containers", "initContainers"}) {
+    Value* containers = json::find(*spec, list);
+    if (containers == nullptr || !containers->IsArray()) continue;
+    for (Value& container : containers->GetArray()) {
+      if (Value* resources = json::find(container, "resources"); resources && resources->IsObject())
+        copy_missing(*resources, "requests", "limits", alloc);
+      Value* ports = host_network ? json::find(container, "ports") : nullptr;
+      if (ports == nullptr || !ports->IsArray()) continue;
+      for (Value& port : ports->GetArray()) {
+        if (port.IsObject() && json::get_int(port, "hostPort") == 0 && json::get_int(port, "containerPort") != 0)
+          json::set(port, "hostPort", Value(json::get_int(port, "containerPort")), alloc);
+      }
+    }
+  }
+  default_pod_level_requests(*spec, alloc);
+  if (is_unset(json::find(*spec, "enableServiceLinks"), true)) json::set(*spec, "enableServiceLinks", Value(true), alloc);
+}
+
+// A field and a list that replaced it: the list rules, the old field is its first element.
+void mirror_list(Value& object, std::string_view one, std::string_view many, std::string_view key, Allocator& alloc) {
+  std::string first(json::get_string(object, one));
+  Value* list = json::find(object, many);
+  bool has_list = list != nullptr && list->IsArray() && !list->Empty();
+  if (has_list) {
+    const Value& item = (*list)[0];
+    std::string_view text = key.empty() && item.IsString() ? json::view(item) : json::get_string(item, key);
+    if (first.empty() && !text.empty()) json::set(object, one, std::string(text), alloc);
+  } else if (!first.empty()) {
+    Value item = json::string(first, alloc);
+    if (!key.empty()) {
+      Value holder(rapidjson::kObjectType);
+      json::set(holder, key, std::move(item), alloc);
+      item = std::move(holder);
+    }
+    Value array(rapidjson::kArrayType);
+    array.PushBack(item, alloc);
+    json::set(object, many, std::move(array), alloc);
+  }
+}
+
+void default_pod_status(Value& status, Allocator& alloc) { mirror_list(status, "podIP", "podIPs", "ip", alloc); }
+void default_node_spec(Value& spec, Allocator& alloc) { mirror_list(spec, "podCIDR", "podCIDRs", "", alloc); }
+
+void default_node_status(Value& status, Allocator& alloc) {
+  if (json::find(status, "allocatable") == nullptr) copy_missing(status, "allocatable", "capacity", alloc);
+}
+
+void default_namespace(Value& ns, Allocator& alloc) {
+  std::string name(json::get_string(ns, {"metadata", "name"}));
+  if (!name.empty()) json::set(json::ensure_object(ns, {"metadata", "labels"}, alloc), "kubernetes.io/metadata.name", name, alloc);
+}
+
+// stringData is for writing only: it becomes data.
+void default_secret(Value& secret, Allocator& alloc) {
+  Value* texts = json::find(secret, "stringData");
+  if (texts == nullptr) return;
+  Value source = json::copy(*texts, alloc);
+  json::remove(secret, "stringData");
+  if (!source.IsObject() || source.ObjectEmpty()) return;
+  Value& data = json::ensure_object(secret, {"data"}, alloc);
+  for (const auto& [key, text] : source.GetObject()) {
+    if (text.IsString()) json::set(data, json::view(key), base64::encode(json::view(text)), alloc);
+  }
+}
+
+void default_service_port(Value& port, Allocator& alloc) {
+  const Value* target = json::find(port, "targetPort");
+  if (is_unset(target, false)) json::set(port, "targetPort", Value(json::get_int(port, "port")), alloc);
+}
+
+void default_service_spec(Value& spec, Allocator& alloc) {
+  std::string_view affinity = json::get_string(spec, "sessionAffinity");
+  if (affinity == "None") json::remove(spec, "sessionAffinityConfig");
+  if (affinity == "ClientIP" && json::find(spec, {"sessionAffinityConfig", "clientIP", "timeoutSeconds"}) == nullptr)
+    json::set(json::ensure_object(spec, {"sessionAffinityConfig", "clientIP"}, alloc), "timeoutSeconds", Value(10800), alloc);
+  std::string type(json::get_string(spec, "type"));
+  bool balanced = type == "LoadBalancer", external = balanced || type == "NodePort";
+  bool reachable = external || (type == "ClusterIP" && !items(spec, "externalIPs").Empty());
+  if (reachable) set_if_empty(spec, "externalTrafficPolicy", "Cluster", alloc);
+  if (external || type == "ClusterIP") set_if_empty(spec, "internalTrafficPolicy", "Cluster", alloc);
+  if (balanced && json::find(spec, "allocateLoadBalancerNodePorts") == nullptr)
+    json::set(spec, "allocateLoadBalancerNodePorts", Value(true), alloc);
+}
+
+void default_load_balancer_ingress(Value& ingress, Allocator& alloc) {
+  if (!json::get_string(ingress, "ip").empty()) set_if_empty(ingress, "ipMode", "VIP", alloc);
+}
+
+using Rule = void (*)(Value& object, Allocator& alloc);
+
+// Rules of a type, which run after its fields and all below it have their own defaults.
+const std::map<const Type*, Rule>& rules() {
+  static const std::map<const Type*, Rule> table = [] {
+    std::map<const Type*, Rule> out;
+    for (const auto& [name, rule] : std::initializer_list<std::pair<std::string_view, Rule>>{
+             {"core/v1.Container", default_container},
+             {"core/v1.EphemeralContainer", default_container},
+             {"core/v1.LoadBalancerIngress", default_load_balancer_ingress},
+             {"core/v1.Namespace", default_namespace},
+             {"core/v1.NodeSpec", default_node_spec},
+             {"core/v1.NodeStatus", default_node_status},
+             {"core/v1.Pod", default_pod},
+             {"core/v1.PodSpec", default_pod_spec},
+             {"core/v1.PodStatus", default_pod_status},
+             {"core/v1.Secret", default_secret},
+             {"core/v1.ServicePort", default_service_port},
+             {"core/v1.ServiceSpec", default_service_spec},
+             {"core/v1.Volume", default_volume},
+         }) {
+      if (const Type* type = find_type(name)) out.emplace(type, rule);
+    }
+    return out;
+  }();
+  return table;
+}
+
+Value zero_of(const Field& field) {
+  switch (field.shape) {
+    case Shape::kObject: return Value(rapidjson::kObjectType);
+    case Shape::kInt32:
+    case Shape::kInt64:
+    case Shape::kDouble:
+    case Shape::kIntOrString: return Value(0);
+    case Shape::kBool: return Value(false);
+    case Shape::kQuantity: return Value("0");
+    case Shape::kTime:
+    case Shape::kMicroTime: return Value();  // null
+    default: return Value("");
+  }
+}
+
+Value parsed(std::string_view text, Allocator& alloc) {
+  auto document = json::parse(text);
+  return document.ok() ? json::copy(*document, alloc) : Value();
+}
+
+// Amounts are kept in canonical form; those of resource lists to the thousandth.
+void canonicalize(Value& quantity, bool of_resource_list, Allocator& alloc) {
+  if (!quantity.IsString()) return;
+  auto parsed = Quantity::parse(json::view(quantity));
+  if (!parsed.ok()) return;
+  std::string text = of_resource_list && *parsed != Quantity(parsed->value(), parsed->format())
+                         ? Quantity::milli(parsed->milli_value(), parsed->format()).to_string()
+                         : parsed->to_string();
+  if (text != json::view(quantity)) quantity = json::string(text, alloc);
+}
+
+void walk(const Type& type, Value& object, Allocator& alloc);
+
+void walk_value(Shape shape, const Field& field, Value& value, bool in_map, Allocator& alloc) {
+  if (shape == Shape::kObject && field.type != nullptr) {
+    if (value.IsObject()) walk(*field.type, value, alloc);
+  } else if (shape == Shape::kQuantity) {
+    canonicalize(value, in_map, alloc);
+  }
+}
+
+void walk(const Type& type, Value& object, Allocator& alloc) {
+  for (uint16_t index : type.defaulted) {
+    const Field& field = type.fields[index];
+    std::string_view text = field.default_json.empty() ? field.sets_json : field.default_json;
+    if (!is_unset(json::find(object, field.name), field.pointer || text.empty())) continue;
+    json::set(object, field.name, text.empty() ? zero_of(field) : parsed(text, alloc), alloc);
+  }
+  for (auto& [key, value] : object.GetObject()) {
+    const Field* field = type.find(json::view(key));
+    if (field == nullptr) continue;
+    if (field->shape == Shape::kList && value.IsArray()) {
+      if (field->element != Shape::kObject && field->element != Shape::kQuantity) continue;
+      for (Value& item : value.GetArray()) walk_value(field->element, *field, item, false, alloc);
+    } else if (field->shape == Shape::kMap && value.IsObject()) {
+      if (field->element != Shape::kObject && field->element != Shape::kQuantity) continue;
+      for (auto& [_, item] : value.GetObject()) walk_value(field->element, *field, item, true, alloc);
+    } else {
+      walk_value(field->shape, *field, value, false, alloc);
+    }
+  }
+  if (auto rule = rules().find(&type); rule != rules().end()) rule->second(object, alloc);
+}
+
+}  // namespace
+
+void apply_defaults(const Resource& resource, Value& object, Allocator& alloc) {
+  if (resource.type != nullptr && object.IsObject()) walk(*resource.type, object, alloc);
+}
+
+}  // namespace knarr::schema

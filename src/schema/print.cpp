@@ -1,0 +1,339 @@
+// Rows of server-printed tables and values of field selectors.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "knarr/codec/time.h"
+#include "knarr/schema/api/coordination_v1.h"
+#include "knarr/schema/api/core_v1.h"
+#include "knarr/schema/machinery.h"
+#include "schema/documents.h"
+
+namespace knarr::schema {
+namespace {
+
+using json::Allocator;
+using json::Value;
+namespace core = api::core::v1;
+using OptionalTime = std::optional<WallTime>;
+
+std::string or_else(std::string text, std::string_view otherwise) { return text.empty() ? std::string(otherwise) : text; }
+
+// The cells of one row, with the moment that ages are counted to.
+class Row {
+ public:
+  Row(WallTime now, Value& cells, Allocator& alloc) : now_(now), cells_(cells), alloc_(alloc) {}
+
+  void text(std::string_view value) { cells_.PushBack(json::string(value, alloc_), alloc_); }
+  void text(std::string_view value, std::string_view when_empty) { text(value.empty() ? when_empty : value); }
+  void number(int64_t value) { cells_.PushBack(Value(value), alloc_); }
+  void age(const OptionalTime& since) { text(age_text(since)); }
+
+  std::string age_text(const OptionalTime& since) const {
+    return since ? human_duration(std::chrono::duration_cast<std::chrono::seconds>(now_ - *since)) : "<unknown>";
+  }
+
+ private:
+  WallTime now_;
+  Value& cells_;
+  Allocator& alloc_;
+};
+
+bool is_restartable(const core::PodSpec& spec, const std::string& init_container) {
+  for (const core::Container& c : spec.initContainers) {
+    if (c.name == init_container) return c.restartPolicy == "Always";
+  }
+  return false;
+}
+
+const core::PodCondition* find_condition(const core::Pod& pod, std::string_view type) {
+  for (const core::PodCondition& c : pod.status.conditions) {
+    if (c.type == type) return &c;
+  }
+  return nullptr;
+}
+
+bool is_true(const core::PodCondition* condition) { return condition != nullptr && condition->status == "True"; }
+
+// Why a container ended: its reason, or its signal or exit code.
+std::string end_of(const core::ContainerStateTerminated& end) {
+  if (!end.reason.empty()) return end.reason;
+  if (end.signal != 0) return fmt::format("Signal:{}", end.signal);
+  return fmt::format("ExitCode:{}", end.exitCode);
+}
+
+// What the columns READY, STATUS and RESTARTS tell.
+struct PodSummary {
+  size_t ready = 0, total = 0;
+  std::string status;
+  int restarts = 0;
+  OptionalTime last_restart;
+
+  explicit PodSummary(const core::Pod& pod) : total(pod.spec.containers.size()) {
+    status = or_else(pod.status.reason, pod.status.phase);
+    for (const core::PodCondition& c : pod.status.conditions) {
+      if (c.type == "PodScheduled" && c.reason == "SchedulingGated") status = c.reason;
+    }
+    for (const core::Container& c : pod.spec.initContainers) total += c.restartPolicy == "Always";
+    bool initializing = look_at_init_containers(pod);
+    if (!initializing || is_true(find_condition(pod, "Initialized"))) look_at_containers(pod);
+    if (!pod.metadata.deletionTimestamp) return;
+    bool ended = pod.status.phase == "Succeeded" || pod.status.phase == "Failed";
+    if (pod.status.reason == "NodeLost") {
+      status = "Unknown";
+    } else if (!ended) {
+      status = "Terminating";
+    }
+  }
+
+ private:
+  static void count(const core::ContainerStatus& c, int& restarts, OptionalTime& last) {
+    restarts += c.restartCount;
+    if (c.lastState.terminated && c.lastState.terminated->finishedAt > last) last = c.lastState.terminated->finishedAt;
+  }
+
+  // True while an init container has not done its work.
+  bool look_at_init_containers(const core::Pod& pod) {
+    for (size_t i = 0; i < pod.status.initContainerStatuses.size(); ++i) {
+      const core::ContainerStatus& c = pod.status.initContainerStatuses[i];
+      count(c, restarts, last_restart);
+      bool restartable = is_restartable(pod.spec, c.name);
+      if (restartable) count(c, sidecar_restarts_, last_sidecar_restart_);
+      if (c.state.terminated && c.state.terminated->exitCode == 0) continue;
+      if (restartable && c.started == true) {
+        ready += c.ready;
+        continue;
+      }
+      if (c.state.terminated) {
+        status = "Init:" + end_of(*c.state.terminated);
+      } else if (c.state.waiting && !c.state.waiting->reason.empty() && c.state.waiting->reason != "PodInitializing") {
+        status = "Init:" + c.state.waiting->reason;
+      } else {
+        status = fmt::format("Init:{}/{}", i, pod.spec.initContainers.size());
+      }
+      return true;
+    }
+    return false;
+  }
+
+  void look_at_containers(const core::Pod& pod) {
+    restarts = sidecar_restarts_;
+    last_restart = last_sidecar_restart_;
+    bool running = false;
+    std::string failure;
+    for (auto c = pod.status.containerStatuses.rbegin(); c != pod.status.containerStatuses.rend(); ++c) {
+      count(*c, restarts, last_restart);
+      if (c->state.waiting && !c->state.waiting->reason.empty()) {
+        status = c->state.waiting->reason;
+      } else if (c->state.terminated) {
+        status = end_of(*c->state.terminated);
+        if (c->state.terminated->exitCode != 0) failure = status;
+      } else if (c->ready && c->state.running) {
+        running = true;
+        ++ready;
+      }
+    }
+    if (status != "Completed") return;
+    if (running && is_true(find_condition(pod, "Ready"))) {
+      status = "Running";
+    } else if (!failure.empty()) {
+      status = failure;
+    } else if (running) {
+      status = "NotReady";
+    }
+  }
+
+  int sidecar_restarts_ = 0;
+  OptionalTime last_sidecar_restart_;
+};
+
+void print(const core::Pod& pod, Row& row) {
+  PodSummary summary(pod);
+  row.text(pod.metadata.name);
+  row.text(fmt::format("{}/{}", summary.ready, summary.total));
+  row.text(summary.status);
+  std::string restarts = std::to_string(summary.restarts);
+  if (summary.restarts != 0 && summary.last_restart) restarts += " (" + row.age_text(summary.last_restart) + " ago)";
+  row.text(restarts);
+  row.age(pod.metadata.creationTimestamp);
+  row.text(pod.status.podIPs.empty() ? "" : pod.status.podIPs[0].ip, "<none>");
+  row.text(pod.spec.nodeName, "<none>");
+  row.text(pod.status.nominatedNodeName, "<none>");
+  size_t holding = 0;
+  for (const core::PodReadinessGate& gate : pod.spec.readinessGates) holding += is_true(find_condition(pod, gate.conditionType));
+  row.text(pod.spec.readinessGates.empty() ? "<none>" : fmt::format("{}/{}", holding, pod.spec.readinessGates.size()));
+}
+
+std::string node_status(const core::Node& node) {
+  std::string status = "Unknown";
+  for (const core::NodeCondition& c : node.status.conditions) {
+    if (c.type == "Ready") status = c.status == "True" ? "Ready" : "NotReady";
+  }
+  return node.spec.unschedulable ? status + ",SchedulingDisabled" : status;
+}
+
+std::string node_roles(const core::Node& node) {
+  constexpr std::string_view kPrefix = "node-role.kubernetes.io/";
+  std::set<std::string> roles;
+  for (const auto& [key, value] : node.metadata.labels) {
+    if (key.size() > kPrefix.size() && key.starts_with(kPrefix)) roles.insert(key.substr(kPrefix.size()));
+    if (key == "kubernetes.io/role" && !value.empty()) roles.insert(value);
+  }
+  return fmt::format("{}", fmt::join(roles, ","));
+}
+
+std::string node_address(const core::Node& node, std::string_view type) {
+  for (const core::NodeAddress& a : node.status.addresses) {
+    if (a.type == type) return a.address;
+  }
+  return "<none>";
+}
+
+void print(const core::Node& node, Row& row) {
+  const core::NodeSystemInfo& info = node.status.nodeInfo;
+  row.text(node.metadata.name);
+  row.text(node_status(node));
+  row.text(node_roles(node), "<none>");
+  row.age(node.metadata.creationTimestamp);
+  row.text(info.kubeletVersion);
+  row.text(node_address(node, "InternalIP"));
+  row.text(node_address(node, "ExternalIP"));
+  row.text(info.osImage, "<unknown>");
+  row.text(or_else(info.kernelVersion, "<unknown>") + (info.architecture.empty() ? "" : " (" + info.architecture + ")"));
+  row.text(info.containerRuntimeVersion, "<unknown>");
+}
+
+std::string trimmed(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\n\v\f\r";
+  size_t first = text.find_first_not_of(kSpace);
+  if (first == std::string_view::npos) return "";
+  return std::string(text.substr(first, text.find_last_not_of(kSpace) - first + 1));
+}
+
+void print(const core::Event& event, Row& row) {
+  std::string first = row.age_text(event.firstTimestamp ? event.firstTimestamp : event.eventTime);
+  std::string last = event.lastTimestamp ? row.age_text(event.lastTimestamp) : first;
+  int count = event.count == 0 ? 1 : event.count;
+  if (event.series) {
+    last = row.age_text(event.series->lastObservedTime);
+    count = event.series->count;
+  }
+  std::string object = event.involvedObject.kind;
+  for (char& c : object) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+  if (!event.involvedObject.name.empty()) object += "/" + event.involvedObject.name;
+  std::string source = or_else(event.source.component, event.reportingComponent);
+  std::string instance = or_else(event.source.host, event.reportingInstance);
+  row.text(last);
+  row.text(event.type);
+  row.text(event.reason);
+  row.text(object);
+  row.text(event.involvedObject.fieldPath);
+  row.text(instance.empty() ? source : source + ", " + instance);
+  row.text(trimmed(event.message));
+  row.text(first);
+  row.number(count);
+  row.text(event.metadata.name);
+}
+
+void print(const core::Namespace& ns, Row& row) {
+  row.text(ns.metadata.name);
+  row.text(ns.status.phase);
+  row.age(ns.metadata.creationTimestamp);
+}
+
+void print(const core::Secret& secret, Row& row) {
+  row.text(secret.metadata.name);
+  row.text(secret.type);
+  row.number(static_cast<int64_t>(secret.data.size()));
+  row.age(secret.metadata.creationTimestamp);
+}
+
+void print(const core::ConfigMap& map, Row& row) {
+  row.text(map.metadata.name);
+  row.number(static_cast<int64_t>(map.data.size() + map.binaryData.size()));
+  row.age(map.metadata.creationTimestamp);
+}
+
+void print(const api::coordination::v1::Lease& lease, Row& row) {
+  row.text(lease.metadata.name);
+  row.text(lease.spec.holderIdentity.value_or(""));
+  row.age(lease.metadata.creationTimestamp);
+}
+
+using Printer = void (*)(const Value& object, Row& row);
+
+template <typename T>
+void print_object(const Value& object, Row& row) {
+  T typed;
+  api::decode(object, typed);
+  print(typed, row);
+}
+
+// Printers by type; a resource without one prints its name and age.
+Printer printer_of(const Type* type) {
+  static const std::map<std::string_view, Printer> table = {
+      {"coordination/v1.Lease", print_object<api::coordination::v1::Lease>},
+      {"core/v1.ConfigMap", print_object<core::ConfigMap>},
+      {"core/v1.Event", print_object<core::Event>},
+      {"core/v1.Namespace", print_object<core::Namespace>},
+      {"core/v1.Node", print_object<core::Node>},
+      {"core/v1.Pod", print_object<core::Pod>},
+      {"core/v1.Secret", print_object<core::Secret>},
+  };
+  auto it = table.find(type->name);
+  return it == table.end() ? nullptr : it->second;
+}
+
+constexpr Column kNameAndAge[] = {
+    {.name = "Name", .type = "string", .format = "name", .doc = "Name of the object.", .priority = 0},
+    {.name = "Age", .type = "string", .format = "", .doc = "Time since the object was created.", .priority = 0},
+};
+
+// Field selectors whose value is not simply the text at that path.
+std::string special_field(const Resource& resource, const Value& object, std::string_view field) {
+  if (resource.kind == "Event" && field == "source")
+    return or_else(std::string(json::get_string(object, {"source", "component"})), json::get_string(object, "reportingComponent"));
+  if (resource.kind == "Pod" && field == "status.podIPs") {
+    for (const Value& ip : items(child(object, "status"), "podIPs")) return std::string(json::get_string(ip, "ip"));
+  }
+  return "";
+}
+
+}  // namespace
+
+std::vector<Column> columns(const Resource& resource) {
+  if (resource.columns.empty()) return {std::begin(kNameAndAge), std::end(kNameAndAge)};
+  return {resource.columns.begin(), resource.columns.end()};
+}
+
+void print_row(const Resource& resource, const Value& object, WallTime now, Value& cells, Allocator& alloc) {
+  cells.SetArray();
+  Row row(now, cells, alloc);
+  if (Printer printer = printer_of(resource.type)) return printer(object, row);
+  row.text(json::get_string(object, {"metadata", "name"}));
+  auto created = parse_time(json::get_string(object, {"metadata", "creationTimestamp"}));
+  row.age(created.ok() ? OptionalTime(*created) : std::nullopt);
+}
+
+std::string field_value(const Resource& resource, const Value& object, std::string_view field) {
+  if (field == "spec.host") field = "spec.nodeName";  // its old name
+  const Value* value = &object;
+  for (std::string_view rest = field; value != nullptr && !rest.empty();) {
+    size_t dot = rest.find('.');
+    value = json::find(*value, rest.substr(0, dot));
+    rest = dot == std::string_view::npos ? std::string_view() : rest.substr(dot + 1);
+  }
+  if (value == nullptr || value->IsNull()) {
+    // Booleans have a value even where they are left out.
+    if (field == "spec.unschedulable" || field == "spec.hostNetwork") return "false";
+    return special_field(resource, object, field);
+  }
+  if (value->IsString()) return std::string(json::view(*value));
+  if (value->IsBool()) return value->GetBool() ? "true" : "false";
+  if (value->IsNumber()) return json::dump(*value);
+  return special_field(resource, object, field);
+}
+
+}  // namespace knarr::schema
