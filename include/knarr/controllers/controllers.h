@@ -1,0 +1,29 @@
+// The controllers: loops that bring what is towards what is asked for. One file a controller, one table of them all.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "knarr/base/clock.h"
+#include "knarr/client/client.h"
+
+namespace knarr::controllers {
+
+struct Options {
+  std::shared_ptr<client::Transport> transport;
+  std::string ca_pem;        // published to every namespace as ConfigMap kube-root-ca.crt
+  std::string cluster_cidr;  // nodes get their share of it
+  const Clock* clock = &Clock::system();
+};
+
+// Makes what every cluster has from its first second on: the namespaces default, kube-system, kube-public,
+// kube-node-lease.
+Status bootstrap(client::Transport& transport);
+
+class Controllers {
+ public:
+  virtual ~Controllers() = default;  // stops all
+};
+std::unique_ptr<Controllers> start(Options options);
+
+}  // namespace knarr::controllers

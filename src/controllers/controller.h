@@ -1,0 +1,48 @@
+// What a controller gets and gives. It registers handlers on the shared informers that put keys into its queue, and
+// reconciles one key at a time; it holds no state that it could derive, so it may be killed at any line.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "knarr/client/events.h"
+#include "knarr/client/informer.h"
+#include "knarr/client/workqueue.h"
+#include "knarr/controllers/controllers.h"
+#include "knarr/schema/api.h"
+
+namespace knarr::controllers {
+
+using api::core::v1::ConfigMap;
+using api::core::v1::Namespace;
+using api::core::v1::Node;
+using api::core::v1::Pod;
+using api::core::v1::ServiceAccount;
+
+struct Context {
+  const Options& options;
+  client::Informers& informers;
+  client::Transport& transport;
+};
+
+class Controller {
+ public:
+  virtual ~Controller() = default;
+  // Registers handlers. The informers start afterwards.
+  virtual void watch(client::WorkQueue& queue) = 0;
+  virtual Status reconcile(const std::string& key, client::WorkQueue& queue) = 0;
+};
+
+std::unique_ptr<Controller> make_namespace_controller(Context context);
+std::unique_ptr<Controller> make_pod_garbage_controller(Context context);
+std::unique_ptr<Controller> make_node_cidr_controller(Context context);
+
+struct ControllerEntry {
+  std::string_view name;
+  std::unique_ptr<Controller> (*make)(Context context);
+};
+std::span<const ControllerEntry> controller_table();
+
+}  // namespace knarr::controllers

@@ -1,0 +1,75 @@
+#include "knarr/controllers/controllers.h"
+
+#include <fmt/format.h>
+
+#include "controllers/controller.h"
+#include "knarr/base/log.h"
+
+namespace knarr::controllers {
+
+namespace {
+
+constexpr ControllerEntry kControllers[] = {
+    {"namespace", make_namespace_controller},
+    {"pod-garbage", make_pod_garbage_controller},
+    {"node-cidr", make_node_cidr_controller},
+};
+
+constexpr std::string_view kNamespaces[] = {"default", "kube-system", "kube-public", "kube-node-lease"};
+
+class Running : public Controllers {
+ public:
+  explicit Running(Options options) : options_(std::move(options)), informers_(options_.transport) {
+    for (const ControllerEntry& entry : kControllers) {
+      Loop& loop = loops_.emplace_back();
+      loop.controller = entry.make({options_, informers_, *options_.transport});
+      loop.queue = std::make_unique<client::WorkQueue>(client::WorkQueue::Options{.name = std::string(entry.name),
+                                                                                  .retry_base = milliseconds(5),
+                                                                                  .retry_limit = seconds(60),
+                                                                                  .clock = options_.clock});
+      loop.controller->watch(*loop.queue);
+    }
+    informers_.start();
+    for (Loop& loop : loops_) {
+      loop.workers = client::run_workers(*loop.queue, 1, [this, &loop](const std::string& key) -> Status {
+        // A controller that acts on half of what there is would delete the other half.
+        if (!informers_.wait_synced(seconds(30))) return unavailable("the informers have not synced yet");
+        return loop.controller->reconcile(key, *loop.queue);
+      });
+    }
+  }
+
+  ~Running() override {
+    informers_.stop();
+    for (Loop& loop : loops_) loop.workers.stop();
+  }
+
+ private:
+  struct Loop {
+    std::unique_ptr<Controller> controller;
+    std::unique_ptr<client::WorkQueue> queue;
+    client::Workers workers;
+  };
+
+  const Options options_;
+  client::Informers informers_;
+  std::deque<Loop> loops_;
+};
+
+}  // namespace
+
+std::span<const ControllerEntry> controller_table() { return kControllers; }
+
+Status bootstrap(client::Transport& transport) {
+  for (std::string_view name : kNamespaces) {
+    std::string body = fmt::format(R"({{"apiVersion":"v1","kind":"Namespace","metadata":{{"name":"{}"}}}})", name);
+    Status status = transport.create({"", "v1", "namespaces", ""}, "", name, body).status();
+    if (!status.ok() && !status.is(reason::kAlreadyExists))
+      return status.with_context(fmt::format("create namespace {}", name));
+  }
+  return {};
+}
+
+std::unique_ptr<Controllers> start(Options options) { return std::make_unique<Running>(std::move(options)); }
+
+}  // namespace knarr::controllers

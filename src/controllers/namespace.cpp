@@ -1,0 +1,231 @@
+// The life cycle of namespaces. An active one has its ServiceAccount "default" and its ConfigMap "kube-root-ca.crt";
+// one that is being deleted is emptied, resource by resource, and let go when nothing is left in it.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "controllers/controller.h"
+#include "knarr/codec/json.h"
+#include "knarr/codec/time.h"
+#include "knarr/schema/type.h"
+
+namespace knarr::controllers {
+
+namespace {
+
+constexpr std::string_view kAccount = "default", kRootCa = "kube-root-ca.crt", kFinalizer = "kubernetes";
+
+bool lists(std::span<const std::string_view> verbs, std::string_view verb) {
+  return std::find(verbs.begin(), verbs.end(), verb) != verbs.end();
+}
+
+// What was found in a namespace that should be empty.
+struct Remaining {
+  std::map<std::string, size_t> resources;   // resource.group, as upstream writes it: "pods." -> 2
+  std::map<std::string, size_t> finalizers;  // "example.com/wait" -> 1
+  std::vector<std::string> failures;         // "delete pods: ..."
+
+  bool empty() const { return resources.empty() && failures.empty(); }
+};
+
+std::string counted(const std::map<std::string, size_t>& counts, std::string_view what) {
+  std::vector<std::string> parts;
+  for (const auto& [name, count] : counts)
+    parts.push_back(fmt::format("{} {} {} resource instances", name, what, count));
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+class NamespaceController : public Controller {
+ public:
+  explicit NamespaceController(Context context)
+      : context_(context),
+        namespaces_(context.informers.of<Namespace>()),
+        accounts_(context.informers.of<ServiceAccount>()),
+        config_maps_(context.informers.of<ConfigMap>()),
+        pods_(context.informers.of<Pod>()) {}
+
+  void watch(client::WorkQueue& queue) override {
+    auto add_namespace = [&queue](const auto& object) { queue.add(object->metadata.namespace_); };
+    namespaces_->add_handlers({.add = [&queue](const auto& ns) { queue.add(ns->metadata.name); },
+                               .update = [&queue](const auto&, const auto& ns) { queue.add(ns->metadata.name); },
+                               .remove = {}});
+    accounts_->add_handlers({.add = {}, .update = {}, .remove = [add_namespace](const auto& account) {
+                               if (account->metadata.name == kAccount) add_namespace(account);
+                             }});
+    auto root_changed = [add_namespace](const auto& map) {
+      if (map->metadata.name == kRootCa) add_namespace(map);
+    };
+    config_maps_->add_handlers({.add = {},
+                                .update = [root_changed](const auto&, const auto& map) { root_changed(map); },
+                                .remove = root_changed});
+    // The last pod that goes is what a namespace mostly waits for.
+    pods_->add_handlers({.add = {}, .update = {}, .remove = [this, add_namespace](const auto& pod) {
+                           auto ns = namespaces_->get(pod->metadata.namespace_);
+                           if (ns && ns->metadata.deletionTimestamp) add_namespace(pod);
+                         }});
+  }
+
+  Status reconcile(const std::string& key, client::WorkQueue& queue) override {
+    auto ns = namespaces_->get(key);
+    if (!ns) return {};
+    if (ns->metadata.deletionTimestamp) return finish(*ns, queue);
+    KNARR_RETURN_IF_ERROR(ensure_account(key));
+    return ensure_root_ca(key);
+  }
+
+ private:
+  Status ensure_account(const std::string& ns) {
+    if (accounts_->get(ns, kAccount)) return {};
+    std::string body = fmt::format(
+        R"({{"apiVersion":"v1","kind":"ServiceAccount","metadata":{{"name":"{}","namespace":"{}"}}}})", kAccount, ns);
+    return settled(context_.transport.create({"", "v1", "serviceaccounts", ""}, ns, kAccount, body).status());
+  }
+
+  Status ensure_root_ca(const std::string& ns) {
+    auto have = config_maps_->get(ns, kRootCa);
+    if (have && have->data.contains("ca.crt") && have->data.at("ca.crt") == context_.options.ca_pem) return {};
+    json::Document body(rapidjson::kObjectType);
+    auto& alloc = body.GetAllocator();
+    json::set(body, "apiVersion", "v1", alloc);
+    json::set(body, "kind", "ConfigMap", alloc);
+    auto& metadata = json::ensure_object(body, {"metadata"}, alloc);
+    json::set(metadata, "name", kRootCa, alloc);
+    json::set(metadata, "namespace", ns, alloc);
+    json::set(json::ensure_object(metadata, {"annotations"}, alloc), "kubernetes.io/description",
+              "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such "
+              "as the internal service "
+              "IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters.",
+              alloc);
+    json::set(json::ensure_object(body, {"data"}, alloc), "ca.crt", context_.options.ca_pem, alloc);
+    const client::ResourceRef maps{"", "v1", "configmaps", ""};
+    if (have) return settled(context_.transport.update(maps, ns, kRootCa, json::dump(body)).status());
+    return settled(context_.transport.create(maps, ns, kRootCa, json::dump(body)).status());
+  }
+
+  // What somebody else did first, or what the namespace's end made pointless, is no error.
+  static Status settled(Status status) {
+    if (status.is(reason::kAlreadyExists) || status.is(reason::kNotFound) || status.is(reason::kForbidden)) return {};
+    return status;
+  }
+
+  Status finish(const Namespace& ns, client::WorkQueue& queue) {
+    const auto& finalizers = ns.spec.finalizers;
+    if (std::find(finalizers.begin(), finalizers.end(), kFinalizer) == finalizers.end()) return {};
+    Remaining remaining = empty_out(ns.metadata.name);
+    if (!remaining.empty()) {
+      KNARR_RETURN_IF_ERROR(settled(report(ns, remaining)));
+      if (!remaining.failures.empty()) return internal_error(remaining.failures[0]);
+      // Pods report their end by themselves; what waits for finalizers is looked at again with growing pauses.
+      queue.add_rate_limited(ns.metadata.name);
+      return {};
+    }
+    Namespace last = ns;
+    std::erase(last.spec.finalizers, kFinalizer);
+    return settled(
+        context_.transport.update({"", "v1", "namespaces", "finalize"}, "", ns.metadata.name, api::encode(last))
+            .status());
+  }
+
+  Remaining empty_out(const std::string& ns) {
+    Remaining remaining;
+    for (const schema::Resource& resource : schema::resources()) {
+      if (!resource.namespaced || !lists(resource.verbs, "list") || !lists(resource.verbs, "delete")) continue;
+      client::ResourceRef ref{resource.group, resource.version, resource.plural, ""};
+      std::string name =
+          resource.group.empty() ? std::string(resource.plural) : fmt::format("{}.{}", resource.plural, resource.group);
+      auto text = context_.transport.list(
+          ref, {.namespace_ = ns, .label_selector = "", .field_selector = "", .resource_version = ""});
+      auto list = text.ok() ? client::split_list(*text) : Result<client::ListText>(text.status());
+      if (!list.ok()) {
+        remaining.failures.push_back(fmt::format("list {}: {}", name, list.status().message()));
+        continue;
+      }
+      for (std::string_view item : list->items) empty_one(ref, name, ns, item, remaining);
+    }
+    return remaining;
+  }
+
+  void empty_one(const client::ResourceRef& ref, const std::string& resource, const std::string& ns,
+                 std::string_view item, Remaining& remaining) {
+    auto object = json::parse(item);
+    if (!object.ok()) return;
+    std::string name(json::get_string(*object, {"metadata", "name"}));
+    const json::Value* metadata = json::find(*object, "metadata");
+    if (!json::find(*metadata, "deletionTimestamp")) {
+      Status status = context_.transport.remove(ref, ns, name, {.propagation_policy = "Background"}).status();
+      if (!status.ok() && !status.is(reason::kNotFound)) {
+        remaining.failures.push_back(fmt::format("delete {} {}: {}", resource, name, status.message()));
+        return;
+      }
+      auto now = context_.transport.get(ref, ns, name);
+      if (!now.ok()) return;  // gone at once
+    }
+    ++remaining.resources[fmt::format("{}.{}", ref.plural, ref.group)];
+    if (const json::Value* finalizers = json::find(*metadata, "finalizers"); finalizers && finalizers->IsArray()) {
+      for (const auto& finalizer : finalizers->GetArray()) ++remaining.finalizers[std::string(json::view(finalizer))];
+    }
+  }
+
+  // The conditions by which a person sees what a namespace still waits for, worded as upstream's.
+  Status report(const Namespace& ns, const Remaining& remaining) {
+    struct Condition {
+      std::string_view type, bad_reason, good_reason, good_message;
+      std::string bad_message;
+    } conditions[] = {
+        {"NamespaceDeletionDiscoveryFailure", "", "ResourcesDiscovered", "All resources successfully discovered", ""},
+        {"NamespaceDeletionGroupVersionParsingFailure", "", "ParsedGroupVersions",
+         "All legacy kube types successfully parsed", ""},
+        {"NamespaceDeletionContentFailure", "ContentDeletionFailed", "ContentDeleted",
+         "All content successfully deleted, may be waiting on finalization",
+         remaining.failures.empty() ? ""
+                                    : fmt::format("Failed to delete all resource types, {} remaining: {}",
+                                                  remaining.failures.size(), fmt::join(remaining.failures, ", "))},
+        {"NamespaceContentRemaining", "SomeResourcesRemain", "ContentRemoved", "All content successfully removed",
+         remaining.resources.empty() ? "" : "Some resources are remaining: " + counted(remaining.resources, "has")},
+        {"NamespaceFinalizersRemaining", "SomeFinalizersRemain", "ContentHasNoFinalizers",
+         "All content-preserving finalizers finished",
+         remaining.finalizers.empty()
+             ? ""
+             : "Some content in the namespace has finalizers remaining: " + counted(remaining.finalizers, "in")},
+    };
+    Namespace next = ns;
+    bool changed = false;
+    for (const Condition& want : conditions) {
+      bool bad = !want.bad_message.empty();
+      api::core::v1::NamespaceCondition condition;
+      condition.type = want.type;
+      condition.status = bad ? "True" : "False";
+      condition.reason = bad ? want.bad_reason : want.good_reason;
+      condition.message = bad ? want.bad_message : std::string(want.good_message);
+      condition.lastTransitionTime = context_.options.clock->wall();
+      auto have = std::find_if(next.status.conditions.begin(), next.status.conditions.end(),
+                               [&](const auto& c) { return c.type == want.type; });
+      if (have == next.status.conditions.end()) {
+        next.status.conditions.push_back(condition);
+        changed = true;
+      } else if (have->status != condition.status || have->reason != condition.reason ||
+                 have->message != condition.message) {
+        if (have->status == condition.status) condition.lastTransitionTime = have->lastTransitionTime;
+        *have = condition;
+        changed = true;
+      }
+    }
+    if (!changed) return {};
+    return context_.transport.update({"", "v1", "namespaces", "status"}, "", ns.metadata.name, api::encode(next))
+        .status();
+  }
+
+  Context context_;
+  std::shared_ptr<client::Informer<Namespace>> namespaces_;
+  std::shared_ptr<client::Informer<ServiceAccount>> accounts_;
+  std::shared_ptr<client::Informer<ConfigMap>> config_maps_;
+  std::shared_ptr<client::Informer<Pod>> pods_;
+};
+
+}  // namespace
+
+std::unique_ptr<Controller> make_namespace_controller(Context context) {
+  return std::make_unique<NamespaceController>(context);
+}
+
+}  // namespace knarr::controllers
