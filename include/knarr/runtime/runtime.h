@@ -22,6 +22,7 @@ struct Mount {
   std::string destination;  // absolute path in the container
   std::string type = "bind";  // bind | tmpfs | proc | sysfs | mqueue | cgroup | devpts
   bool read_only = false;
+  bool recursive_read_only = false;  // what is mounted beneath the source too
   bool recursive = true;
   std::string propagation;  // "" (private) | rslave | rshared
   std::string options;      // data for tmpfs: size=64m,mode=1777
@@ -43,6 +44,7 @@ struct SecurityContext {
   std::vector<std::string> add_capabilities, drop_capabilities;  // NET_ADMIN, ALL, with or without CAP_
   std::string seccomp = "RuntimeDefault";                         // RuntimeDefault | Unconfined | Localhost:<absolute path>
   std::vector<std::string> masked_paths, read_only_paths;         // empty: the defaults (none when privileged)
+  bool unmasked_proc = false;                                     // procMount: Unmasked
 };
 
 struct PodSandboxSpec {
@@ -71,6 +73,7 @@ struct ContainerSpec {
   std::vector<Mount> mounts;
   Resources resources;
   std::vector<std::tuple<std::string, uint64_t, uint64_t>> rlimits;  // RLIMIT_NOFILE, soft, hard
+  std::optional<int> oom_score_adj;  // as near to it as the kernel lets us go
   bool terminal = false, stdin_open = false, stdin_once = false;
   std::string hostname;
   std::string termination_log;  // host path of the file that is mounted at the container's termination message path
