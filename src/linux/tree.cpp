@@ -27,8 +27,9 @@ std::string parent_of(const std::string& path) {
   return slash == 0 ? "/" : path.substr(0, slash);
 }
 
-// Deletes one directory tree without recursion of unbounded depth: what lies deeper than kMaxDepth is moved up into the top
-// directory, which is emptied until nothing is left. Whoever nests directories cannot exhaust our stack or descriptors.
+// Deletes one directory tree without recursion of unbounded depth: what lies deeper than kMaxDepth is moved up into the
+// top directory, which is emptied until nothing is left. Whoever nests directories cannot exhaust our stack or
+// descriptors.
 class TreeRemover {
  public:
   TreeRemover(int parent, const std::string& name) : parent_(parent), name_(name) {}
@@ -54,7 +55,8 @@ class TreeRemover {
 
   static Status unlink(int parent, const std::string& name, const std::string& where, int flags) {
     if (unlinkat(parent, name.c_str(), flags) == 0 || errno == ENOENT) return {};
-    if (errno == EBUSY) return errno_status(EBUSY, fmt::format("delete {}: it is a mount point, unmount it first", where));
+    if (errno == EBUSY)
+      return errno_status(EBUSY, fmt::format("delete {}: it is a mount point, unmount it first", where));
     return errno_status(errno, fmt::format("delete {}", where));
   }
 
@@ -67,7 +69,8 @@ class TreeRemover {
     for (;;) {
       errno = 0;
       const dirent* entry = readdir(entries.get());
-      if (entry == nullptr) return errno == 0 ? Status::OK() : errno_status(errno, fmt::format("read {} to delete it", where));
+      if (entry == nullptr)
+        return errno == 0 ? Status::OK() : errno_status(errno, fmt::format("read {} to delete it", where));
       const std::string name = entry->d_name;
       if (name == "." || name == "..") continue;
       KNARR_RETURN_IF_ERROR(remove(directory, name, fmt::format("{}/{}", where, name), depth));
@@ -82,12 +85,14 @@ class TreeRemover {
     }
     struct stat info;
     if (fstat(child.get(), &info) != 0) return errno_status(errno, fmt::format("stat {} to delete it", where));
-    if (info.st_dev != device_) return errno_status(EBUSY, fmt::format("delete {}: it is a mount point, unmount it first", where));
+    if (info.st_dev != device_)
+      return errno_status(EBUSY, fmt::format("delete {}: it is a mount point, unmount it first", where));
     if (depth < kMaxDepth) {
       KNARR_RETURN_IF_ERROR(empty(child.get(), where, depth + 1));
     } else {
       // A name that no entry of the top directory has: taken ones are skipped.
-      while (renameat2(directory, name.c_str(), top_.get(), fmt::format(".deleting-{}", ++serial_).c_str(), RENAME_NOREPLACE) != 0) {
+      while (renameat2(directory, name.c_str(), top_.get(), fmt::format(".deleting-{}", ++serial_).c_str(),
+                       RENAME_NOREPLACE) != 0) {
         if (errno != EEXIST) return errno_status(errno, fmt::format("move {} up to delete it", where));
       }
       moved_ = true;
@@ -152,7 +157,8 @@ Result<std::string> read_file(const std::string& path, size_t limit) {
       if (errno == EINTR) continue;
       return errno_status(errno, fmt::format("read {}", path));
     }
-    if (content.size() + static_cast<size_t>(n) > limit) return bad_request(fmt::format("{} is larger than the {} bytes allowed", path, limit));
+    if (content.size() + static_cast<size_t>(n) > limit)
+      return bad_request(fmt::format("{} is larger than the {} bytes allowed", path, limit));
     content.append(buffer, static_cast<size_t>(n));
   }
 }
@@ -175,19 +181,27 @@ Status sync_directory(const std::string& path) {
   return {};
 }
 
-Status replace_file(const std::string& path, std::string_view content, mode_t mode) {
+static Status replace(const std::string& path, std::string_view content, mode_t mode, bool durable) {
   std::string temporary = path + ".XXXXXX";
   UniqueFd fd(mkostemp(temporary.data(), O_CLOEXEC));
   if (fd.get() < 0) return errno_status(errno, fmt::format("make a temporary file beside {}", path));
   Status status = write_all(fd.get(), content, temporary);
   if (status.ok() && fchmod(fd.get(), mode) != 0) status = errno_status(errno, fmt::format("chmod {}", temporary));
-  if (status.ok() && fsync(fd.get()) != 0) status = errno_status(errno, fmt::format("fsync {}", temporary));
-  if (status.ok() && rename(temporary.c_str(), path.c_str()) != 0) status = errno_status(errno, fmt::format("rename {} to {}", temporary, path));
+  if (status.ok() && durable && fsync(fd.get()) != 0) status = errno_status(errno, fmt::format("fsync {}", temporary));
+  if (status.ok() && rename(temporary.c_str(), path.c_str()) != 0)
+    status = errno_status(errno, fmt::format("rename {} to {}", temporary, path));
   if (!status.ok()) {
     unlink(temporary.c_str());
     return status;
   }
-  return sync_directory(parent_of(path));
+  return durable ? sync_directory(parent_of(path)) : Status::OK();
+}
+
+Status replace_file(const std::string& path, std::string_view content, mode_t mode) {
+  return replace(path, content, mode, true);
+}
+Status replace_file_unsynced(const std::string& path, std::string_view content, mode_t mode) {
+  return replace(path, content, mode, false);
 }
 
 Result<UniqueFd> open_in_root(int root, const std::string& path, int flags, mode_t mode) {
@@ -206,7 +220,9 @@ Result<UniqueFd> open_in_root(int root, const std::string& path, int flags, mode
 
 Result<UniqueFd> make_directories_in_root(int root, const std::string& path, mode_t mode) {
   constexpr int kDirectory = O_RDONLY | O_DIRECTORY;
-  if (auto there = open_in_root(root, path.empty() ? "." : path, kDirectory); there.ok() || !there.status().is(reason::kNotFound)) return there;
+  if (auto there = open_in_root(root, path.empty() ? "." : path, kDirectory);
+      there.ok() || !there.status().is(reason::kNotFound))
+    return there;
   // One step after the other from the root, each resolved anew, so that links on the way count as the kernel sees them.
   std::string done;
   UniqueFd directory;
@@ -218,7 +234,8 @@ Result<UniqueFd> make_directories_in_root(int root, const std::string& path, mod
     if (!opened.ok() && opened.status().is(reason::kNotFound) && step != "." && step != "..") {
       KNARR_ASSIGN(UniqueFd parent, open_in_root(root, done.empty() ? "." : done, kDirectory));
       if (mkdirat(parent.get(), step.c_str(), mode) == 0) {
-        if (fchmodat(parent.get(), step.c_str(), mode, 0) != 0) return errno_status(errno, fmt::format("chmod {}", next));
+        if (fchmodat(parent.get(), step.c_str(), mode, 0) != 0)
+          return errno_status(errno, fmt::format("chmod {}", next));
       } else if (errno != EEXIST) {
         return errno_status(errno, fmt::format("make directory {}", next));
       }

@@ -25,7 +25,8 @@ using Files = std::map<std::string, const File*>;  // by clean path
 Result<std::string> clean_path(const std::string& path) {
   if (path.empty()) return bad_request("a file's path must not be empty");
   if (path[0] == '/') return bad_request(fmt::format("file path {} must be relative", path));
-  if (path.size() >= PATH_MAX) return bad_request(fmt::format("a file path has {} characters, more than {}", path.size(), PATH_MAX));
+  if (path.size() >= PATH_MAX)
+    return bad_request(fmt::format("a file path has {} characters, more than {}", path.size(), PATH_MAX));
   std::string clean;
   for (size_t at = 0; at <= path.size();) {
     const size_t end = std::min(path.find('/', at), path.size());
@@ -33,8 +34,10 @@ Result<std::string> clean_path(const std::string& path) {
     at = end + 1;
     if (item.empty() || item == ".") continue;
     if (item == "..") return bad_request(fmt::format("file path {} must not contain '..'", path));
-    if (item.size() > NAME_MAX) return bad_request(fmt::format("a name in file path {} is longer than {} characters", path, NAME_MAX));
-    if (clean.empty() && item.starts_with("..")) return bad_request(fmt::format("file path {} must not start with '..'", path));
+    if (item.size() > NAME_MAX)
+      return bad_request(fmt::format("a name in file path {} is longer than {} characters", path, NAME_MAX));
+    if (clean.empty() && item.starts_with(".."))
+      return bad_request(fmt::format("file path {} must not start with '..'", path));
     if (!clean.empty()) clean += '/';
     clean += item;
   }
@@ -96,7 +99,9 @@ Status make_parents(const std::string& version, const std::string& file, const C
 
 bool same_file(const std::string& path, const Content& content, const File& file) {
   struct stat info;
-  if (lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode) || static_cast<size_t>(info.st_size) != file.content.size()) return false;
+  if (lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode) ||
+      static_cast<size_t>(info.st_size) != file.content.size())
+    return false;
   if ((info.st_mode & 07777) != file_mode(content, file)) return false;
   if (content.fs_group && info.st_gid != static_cast<gid_t>(*content.fs_group)) return false;
   if (content.owner && info.st_uid != static_cast<uid_t>(*content.owner)) return false;
@@ -154,7 +159,8 @@ Status write_version(const std::string& version, const Content& content, const F
 Status swap_data(const std::string& directory, const std::string& version) {
   const std::string link = directory + "/" + kNewData, data = directory + "/" + kData;
   unlink(link.c_str());  // of a call that did not come this far
-  if (symlink(version.substr(version.rfind('/') + 1).c_str(), link.c_str()) != 0) return errno_status(errno, fmt::format("make link {}", link));
+  if (symlink(version.substr(version.rfind('/') + 1).c_str(), link.c_str()) != 0)
+    return errno_status(errno, fmt::format("make link {}", link));
   if (rename(link.c_str(), data.c_str()) != 0) return errno_status(errno, fmt::format("rename {} to {}", link, data));
   return {};
 }
@@ -170,7 +176,8 @@ Status tidy(const std::string& directory, const Content& content, const Files& f
   }
   for (const std::string& name : wanted) {
     const std::string link = directory + "/" + name;
-    if (symlink(fmt::format("{}/{}", kData, name).c_str(), link.c_str()) != 0) return errno_status(errno, fmt::format("make link {}", link));
+    if (symlink(fmt::format("{}/{}", kData, name).c_str(), link.c_str()) != 0)
+      return errno_status(errno, fmt::format("make link {}", link));
     if (content.owner && lchown(link.c_str(), static_cast<uid_t>(*content.owner), static_cast<gid_t>(-1)) != 0) {
       return errno_status(errno, fmt::format("change the owner of {}", link));
     }

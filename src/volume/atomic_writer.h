@@ -11,7 +11,8 @@
 
 namespace knarr::volume {
 
-// Does nothing when the files that are there are the wanted ones. Survives a crash at any line: the next call completes it.
+// Does nothing when the files that are there are the wanted ones. Survives a crash at any line: the next call completes
+// it.
 Status write_atomically(const std::string& directory, const Content& content);
 
 }  // namespace knarr::volume

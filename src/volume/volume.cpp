@@ -2,17 +2,16 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
+#include <memory>
 #include <string_view>
 
-#include "knarr/base/log.h"
+#include "knarr/linux/mount.h"
 #include "knarr/linux/tree.h"
 #include "volume/atomic_writer.h"
 
@@ -31,8 +30,7 @@ Status mount_tmpfs(const std::string& path, int64_t size_limit_bytes) {
   if (is_mount_point(path)) return {};
   std::string options = "mode=0777";
   if (size_limit_bytes > 0) options += fmt::format(",size={}", size_limit_bytes);
-  if (mount("tmpfs", path.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) == 0) return {};
-  return errno_status(errno, fmt::format("mount a tmpfs on {}", path));
+  return linux::mount_at("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, options);
 }
 
 Status valid_component(std::string_view what, const std::string& name) {
@@ -41,36 +39,6 @@ Status valid_component(std::string_view what, const std::string& name) {
     return bad_request(fmt::format("\"{}\" cannot be a {}: want one file name", name, what));
   }
   return {};
-}
-
-// What mountinfo escapes: \040 and the like.
-std::string unescape(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 3 < text.size()) {
-      out += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
-      i += 3;
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
-
-// Mount points at or below a directory, the last one mounted first.
-Result<std::vector<std::string>> mounts_below(const std::string& directory) {
-  KNARR_ASSIGN(const std::string table, linux::read_file("/proc/self/mountinfo"));
-  std::vector<std::string> found;
-  std::string_view rest = table;
-  while (!rest.empty()) {
-    std::string_view line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-    for (int field = 0; field < 4 && !line.empty(); ++field) line.remove_prefix(std::min(line.size(), line.find(' ') + 1));
-    std::string point = unescape(line.substr(0, line.find(' ')));
-    if (point == directory || point.starts_with(directory + "/")) found.push_back(std::move(point));
-  }
-  std::reverse(found.begin(), found.end());
-  return found;
 }
 
 std::string real_path(const std::string& path) {
@@ -96,7 +64,8 @@ Result<std::string> PodVolumes::empty_dir(const std::string& name, bool memory, 
   return path;
 }
 
-Result<std::string> PodVolumes::content(const std::string& kind, const std::string& name, const Content& content, bool memory) {
+Result<std::string> PodVolumes::content(const std::string& kind, const std::string& name, const Content& content,
+                                        bool memory) {
   KNARR_RETURN_IF_ERROR(valid_component("volume kind", kind));
   KNARR_RETURN_IF_ERROR(valid_component("volume name", name));
   const std::string path = fmt::format("{}/{}{}/{}", directory_, kPlugins, kind, name);
@@ -119,7 +88,8 @@ Result<std::string> PodVolumes::host_path(const std::string& path, const std::st
   if (type.empty()) return path;  // no check: a missing path is for the mount to report
 
   if (type == "DirectoryOrCreate") {
-    KNARR_RETURN_IF_ERROR(linux::make_directories(path).with_context(fmt::format("hostPath type check failed: {} is not a directory", path)));
+    KNARR_RETURN_IF_ERROR(linux::make_directories(path).with_context(
+        fmt::format("hostPath type check failed: {} is not a directory", path)));
     return path;
   }
   struct stat info {};
@@ -138,8 +108,8 @@ Result<std::string> PodVolumes::host_path(const std::string& path, const std::st
     std::string_view complaint;
   };
   static constexpr Check kChecks[] = {
-      {"Directory", S_IFDIR, "a directory"},       {"File", S_IFREG, "a file"},
-      {"FileOrCreate", S_IFREG, "a file"},         {"Socket", S_IFSOCK, "a socket file"},
+      {"Directory", S_IFDIR, "a directory"},         {"File", S_IFREG, "a file"},
+      {"FileOrCreate", S_IFREG, "a file"},           {"Socket", S_IFSOCK, "a socket file"},
       {"CharDevice", S_IFCHR, "a character device"}, {"BlockDevice", S_IFBLK, "a block device"},
   };
   for (const Check& check : kChecks) {
@@ -160,7 +130,8 @@ Result<std::string> PodVolumes::sub_path(const std::string& volume_path, const s
   linux::UniqueFd root(open(volume_path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (root.get() < 0) return errno_status(errno, fmt::format("subPath \"{}\": open volume {}", sub_path, volume_path));
   auto target = linux::open_in_root(root.get(), sub_path, O_PATH);
-  if (!target.ok() && target.status().is(reason::kNotFound)) target = linux::make_directories_in_root(root.get(), sub_path, 0750);
+  if (!target.ok() && target.status().is(reason::kNotFound))
+    target = linux::make_directories_in_root(root.get(), sub_path, 0750);
   if (!target.ok()) return std::move(target).status().with_context(fmt::format("subPath of volume {}", volume_path));
 
   // Answer where it really is: a path without links, so that whoever mounts it cannot be led elsewhere by one.
@@ -177,12 +148,7 @@ Result<std::string> PodVolumes::sub_path(const std::string& volume_path, const s
 
 Status PodVolumes::remove_all() {
   const std::string volumes = real_path(directory_ + "/volumes");
-  KNARR_ASSIGN(const std::vector<std::string> mounts, mounts_below(volumes));
-  for (const std::string& point : mounts) {
-    if (umount2(point.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && errno != EINVAL && errno != ENOENT) {
-      return errno_status(errno, fmt::format("unmount {}", point));
-    }
-  }
+  KNARR_RETURN_IF_ERROR(linux::unmount_tree(volumes));
   return linux::remove_tree(volumes);
 }
 

@@ -1,7 +1,7 @@
 #include "knarr/volume/volume.h"
 
-#include <fmt/format.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
