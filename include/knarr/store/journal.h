@@ -1,5 +1,5 @@
-// What lies beneath the store: a durable set of current objects and a bounded table of the last deletions. One thread calls
-// a Journal at a time. Implementations: SQLite (open_sqlite_journal), memory (for tests), later etcd.
+// What lies beneath the store: a durable set of current objects and a bounded table of the last deletions. One thread
+// calls a Journal at a time. Implementations: SQLite (open_sqlite_journal), memory (for tests), later etcd.
 #pragma once
 
 #include <functional>
@@ -37,15 +37,16 @@ struct JournalState {
 class Journal {
  public:
   virtual ~Journal() = default;
-  // Hands every current object (any order), then the remembered deletions (ascending revision), to `sink`. Called once, first.
+  // Hands every current object (any order), then the remembered deletions (ascending revision), to `sink`. Called once,
+  // first.
   virtual Result<JournalState> replay(const std::function<void(const Record&)>& sink) = 0;
-  // One transaction: on OK all records and the reservation are on disk; on error none are, and a later append may be tried.
-  // Records of one key come in the order of their revisions. `lazy_resources` names resources that are to have writes which
-  // no append has seen yet: after a stop that is not clean, their floor is above the reservation.
+  // One transaction: on OK all records and the reservation are on disk; on error none are, and a later append may be
+  // tried. Records of one key come in the order of their revisions. `lazy_resources` names resources that are to have
+  // writes which no append has seen yet: after a stop that is not clean, their floor is above the reservation.
   virtual Status append(std::span<const Record> records, uint64_t reserve_revision,
                         std::span<const std::string_view> lazy_resources = {}) = 0;
-  // False after a failed append whose bytes may nevertheless be found after a power cut (an fsync that failed): nothing may be
-  // published until an append, be it an empty one, has succeeded and so replaced them.
+  // False after a failed append whose bytes may nevertheless be found after a power cut (an fsync that failed): nothing
+  // may be published until an append, be it an empty one, has succeeded and so replaced them.
   virtual bool settled() const { return true; }
   virtual Status close(uint64_t revision) = 0;  // a clean end: nothing lazy is missing
 
@@ -61,10 +62,10 @@ struct SqliteOptions {
   size_t wal_limit = 8 << 20;        // bytes the WAL may keep after a checkpoint
   int checkpoint_pages = 1000;       // of 4 KiB in the WAL, from which on a checkpoint is due
   int cache_kib = 2048;
-  const char* vfs = nullptr;         // for tests: a fault-injecting VFS; its name
+  const char* vfs = nullptr;  // for tests: a fault-injecting VFS; its name
 };
-// Errors: not a database or a damaged one (message says which file, what failed and what to do; the file is not touched), a
-// newer schema than this knarr knows, another process that has it open, no access.
+// Errors: not a database or a damaged one (message says which file, what failed and what to do; the file is not
+// touched), a newer schema than this knarr knows, another process that has it open, no access.
 Result<std::unique_ptr<Journal>> open_sqlite_journal(const SqliteOptions& options);
 
 // What a memory journal "has on disk": a later journal on the same image finds it again.
