@@ -40,6 +40,19 @@ std::string mac_of(uint32_t address) {
                      address & 255);
 }
 
+std::string table_name(const std::string& instance) { return "knarr-" + instance; }
+
+// Deletes the pods' links of a bridge but those that are to be kept.
+Status delete_ports(linux::RouteSocket& kernel, int bridge, const std::set<std::string>& kept) {
+  KNARR_ASSIGN(const auto links, kernel.links());
+  for (const auto& link : links) {
+    if (link.master == bridge && link.kind == "veth" && !kept.contains(link.name)) {
+      KNARR_RETURN_IF_ERROR(kernel.delete_link(link.index));
+    }
+  }
+  return {};
+}
+
 bool valid_instance(const std::string& name) {
   return !name.empty() && name.size() <= 63 &&
          std::all_of(name.begin(), name.end(), [](unsigned char c) { return isalnum(c) || c == '-'; });
@@ -62,7 +75,7 @@ class KernelPodNetwork : public PodNetwork {
         pods_(pods),
         cluster_(cluster),
         bridge_name_(bridge_name(options_.instance)),
-        table_("knarr-" + options_.instance),
+        table_(table_name(options_.instance)),
         pool_(std::move(pool)) {}
 
   Status set_up() {
@@ -125,21 +138,17 @@ class KernelPodNetwork : public PodNetwork {
       }
     }
     for (const std::string& pod : gone) KNARR_RETURN_IF_ERROR(detach(pod));
-    return delete_ports_but(ports);
+    KNARR_ASSIGN(linux::RouteSocket kernel, linux::RouteSocket::open());
+    return delete_ports(kernel, bridge_index_, ports);
   }
 
   Status remove() override {
-    KNARR_RETURN_IF_ERROR(delete_ports_but({}));
-    KNARR_ASSIGN(linux::RouteSocket kernel, linux::RouteSocket::open());
-    KNARR_ASSIGN(const auto bridge, kernel.find_link(bridge_name_));
-    if (bridge) KNARR_RETURN_IF_ERROR(kernel.delete_link(bridge->index));
-    linux::NftBatch batch(linux::NftFamily::kInet, table_);
-    batch.delete_table();
-    KNARR_RETURN_IF_ERROR(batch.commit());
-    Lock lock(mutex_);
-    const std::map<std::string, uint32_t> all = pool_.all();
-    for (const auto& [pod, address] : all) KNARR_RETURN_IF_ERROR(pool_.release(pod));
-    return linux::remove_tree(options_.state_directory);
+    {
+      Lock lock(mutex_);
+      const std::map<std::string, uint32_t> all = pool_.all();
+      for (const auto& [pod, address] : all) KNARR_RETURN_IF_ERROR(pool_.release(pod));
+    }
+    return remove_instance(options_.instance, options_.state_directory);
   }
 
  private:
@@ -269,17 +278,6 @@ class KernelPodNetwork : public PodNetwork {
     return port ? kernel.delete_link(port->index) : Status::OK();
   }
 
-  Status delete_ports_but(const std::set<std::string>& names) const {
-    KNARR_ASSIGN(linux::RouteSocket kernel, linux::RouteSocket::open());
-    KNARR_ASSIGN(const auto links, kernel.links());
-    for (const auto& link : links) {
-      if (link.master == bridge_index_ && link.kind == "veth" && !names.contains(link.name)) {
-        KNARR_RETURN_IF_ERROR(kernel.delete_link(link.index));
-      }
-    }
-    return {};
-  }
-
   // Constant after set_up().
   Options options_;
   const Cidr pods_, cluster_;
@@ -305,6 +303,19 @@ Result<std::unique_ptr<PodNetwork>> PodNetwork::open(Options options) {
   auto network = std::make_unique<KernelPodNetwork>(std::move(options), pods, cluster, std::move(pool));
   KNARR_RETURN_IF_ERROR(network->set_up());
   return std::unique_ptr<PodNetwork>(std::move(network));
+}
+
+Status remove_instance(const std::string& instance, const std::string& state_directory) {
+  KNARR_ASSIGN(linux::RouteSocket kernel, linux::RouteSocket::open());
+  KNARR_ASSIGN(const auto bridge, kernel.find_link(bridge_name(instance)));
+  if (bridge) {
+    KNARR_RETURN_IF_ERROR(delete_ports(kernel, bridge->index, {}));
+    KNARR_RETURN_IF_ERROR(kernel.delete_link(bridge->index));
+  }
+  linux::NftBatch batch(linux::NftFamily::kInet, table_name(instance));
+  batch.delete_table();
+  KNARR_RETURN_IF_ERROR(batch.commit());
+  return linux::remove_tree(state_directory);
 }
 
 Result<std::string> first_free_cidr(const std::vector<std::string>& candidates) {

@@ -38,6 +38,9 @@ class PodNetwork {
   virtual Status remove() = 0;  // takes down bridge and rules
 };
 
+// The same for an instance that is not open: its bridge, its pods' links, its rules and its files. OK where there is nothing.
+Status remove_instance(const std::string& instance, const std::string& state_directory);
+
 // The first of `candidates` (CIDRs) that overlaps no address or route of this machine.
 Result<std::string> first_free_cidr(const std::vector<std::string>& candidates);
 // The address this machine would use to reach the default route; 127.0.0.1 when there is none.
