@@ -1,0 +1,114 @@
+// Which parts of an object each endpoint may change.
+#include <algorithm>
+
+#include "knarr/schema/machinery.h"
+
+namespace knarr::schema {
+
+namespace {
+
+using json::Allocator;
+using json::Value;
+
+bool has_status(const Resource& resource) {
+  return std::any_of(resource.subresources.begin(), resource.subresources.end(),
+                     [](const Subresource& s) { return s.name == "status"; });
+}
+
+// What upstream's encoder writes of a struct that nobody filled.
+Value empty_value(const Field& field, Allocator& alloc) {
+  switch (field.shape) {
+    case Shape::kObject: {
+      Value object(rapidjson::kObjectType);
+      if (!field.type) return object;
+      for (uint16_t index : field.type->defaulted) {
+        const Field& inner = field.type->fields[index];
+        if (inner.omit_empty || inner.pointer) continue;
+        if (Value value = empty_value(inner, alloc); !value.IsNull())
+          json::set(object, inner.name, std::move(value), alloc);
+      }
+      return object;
+    }
+    case Shape::kString:
+      return Value("");
+    case Shape::kBool:
+      return Value(false);
+    case Shape::kInt32:
+    case Shape::kInt64:
+    case Shape::kDouble:
+    case Shape::kIntOrString:
+      return Value(0);
+    case Shape::kQuantity:
+      return Value("0");
+    default:
+      return Value();
+  }
+}
+
+void take(Value& object, const Value& old, std::string_view key, Allocator& alloc) {
+  if (const Value* value = json::find(old, key)) {
+    json::set(object, key, json::copy(*value, alloc), alloc);
+  } else {
+    json::remove(object, key);
+  }
+}
+
+// /status: everything but status and metadata stays as it was.
+void prepare_status(const Resource& resource, Value& object, const Value& old, Allocator& alloc) {
+  std::vector<std::string> keys;
+  for (const Value* side : {static_cast<const Value*>(&object), &old}) {
+    for (const auto& member : side->GetObject()) keys.emplace_back(json::view(member.name));
+  }
+  for (const std::string& key : keys) {
+    if (key != "status" && key != "metadata" && key != "kind" && key != "apiVersion") take(object, old, key, alloc);
+  }
+  const Value* old_metadata = json::find(old, "metadata");
+  Value* metadata = json::find(object, "metadata");
+  if (!metadata || !metadata->IsObject() || !old_metadata) return;
+  if (resource.storage_name == "pods") {
+    take(*metadata, *old_metadata, "ownerReferences", alloc);
+  } else if (resource.storage_name == "deployments.apps") {
+    take(*metadata, *old_metadata, "labels", alloc);
+  }
+}
+
+}  // namespace
+
+void prepare(const Resource& resource, std::string_view subresource, Value& object, const Value* old,
+             Allocator& alloc) {
+  if (!object.IsObject()) return;
+  if (subresource == "status") {
+    if (old) prepare_status(resource, object, *old, alloc);
+    return;
+  }
+  if (!has_status(resource)) return;
+  if (old) {
+    take(object, *old, "status", alloc);
+  } else if (resource.storage_name != "nodes") {  // an agent reports its node complete
+    const Field* field = resource.type ? resource.type->find("status") : nullptr;
+    if (field && field->shape == Shape::kObject && !field->pointer && !field->omit_empty) {
+      json::set(object, "status", empty_value(*field, alloc), alloc);
+    } else {
+      json::remove(object, "status");
+    }
+  }
+}
+
+bool generation_differs(const Resource&, const Value& object, const Value& old) {
+  const auto counts = [](std::string_view key) {
+    return key != "metadata" && key != "status" && key != "kind" && key != "apiVersion";
+  };
+  static const Value kNone;
+  for (const auto& member : object.GetObject()) {
+    const std::string_view key = json::view(member.name);
+    if (!counts(key)) continue;
+    const Value* before = json::find(old, key);
+    if (!json::equal(member.value, before ? *before : kNone)) return true;
+  }
+  for (const auto& member : old.GetObject()) {
+    if (counts(json::view(member.name)) && !json::find(object, json::view(member.name))) return true;
+  }
+  return false;
+}
+
+}  // namespace knarr::schema
