@@ -47,6 +47,9 @@ struct Rest::Impl {
   Result<Answer> finalize_namespace(RequestContext& context, const Target& target, std::string_view body);
 };
 
+// Deletes the pod as its Eviction says.
+Result<Answer> evict_pod(Rest& rest, RequestContext& context, const Target& target, std::string_view body);
+
 // Bytes of an answer that is not stored (dry run): the given revision, or none at all.
 std::string unstored_text(const Encoded& encoded, std::string_view digits);
 

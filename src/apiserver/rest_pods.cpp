@@ -46,6 +46,13 @@ void overlay(Document& object, const Value* from, std::string_view member) {
     if (pair.value.IsString()) json::set(to, json::view(pair.name), json::view(pair.value), alloc);
 }
 
+Answer created_status() {
+  Answer answer;
+  answer.code = 201;
+  answer.body = R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":201})";
+  return answer;
+}
+
 }  // namespace
 
 Result<Answer> Rest::Impl::bind_pod(RequestContext& context, const Target& target, std::string_view body) {
@@ -102,10 +109,18 @@ Result<Answer> Rest::Impl::bind_pod(RequestContext& context, const Target& targe
     return pod;
   });
   KNARR_RETURN_IF_ERROR(bound.status());
-  Answer answer;
-  answer.code = 201;
-  answer.body = R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":201})";
-  return answer;
+  return created_status();
+}
+
+Result<Answer> evict_pod(Rest& rest, RequestContext& context, const Target& target, std::string_view body) {
+  KNARR_ASSIGN(const Document eviction, json::parse(body));
+  if (const auto name = meta_string(eviction, "name"); !name.empty() && name != target.name)
+    return bad_request("name in URL does not match name in Eviction object");
+  DeleteParams params;
+  if (const Value* options = json::find(eviction, "deleteOptions"); options && options->IsObject())
+    KNARR_RETURN_IF_ERROR(params.merge_body(json::dump(*options)));
+  KNARR_RETURN_IF_ERROR(rest.remove(context, {target.resource, "", target.ns, target.name}, params).status());
+  return created_status();
 }
 
 Result<Answer> Rest::Impl::finalize_namespace(RequestContext& context, const Target& target, std::string_view body) {

@@ -204,8 +204,9 @@ Status Rest::Impl::admission_validate(const AdmissionRequest& request) const {
 }
 
 Result<Answer> Rest::create(RequestContext& context, const Target& target, std::string_view body) {
-  if (target.resource->storage_name == "pods" && target.subresource == "binding")
-    return impl_->bind_pod(context, target, body);
+  const bool pods = target.resource->storage_name == "pods";
+  if (pods && target.subresource == "binding") return impl_->bind_pod(context, target, body);
+  if (pods && target.subresource == "eviction") return evict_pod(*this, context, target, body);
   if (!target.subresource.empty()) return not_supported_error(*target.resource, "create");
   KNARR_ASSIGN(Document document, impl_->decode(context, *target.resource, body));
   return impl_->create(context, target, std::move(document));

@@ -1,0 +1,109 @@
+// How answers are written, and the counters behind /metrics.
+#include <fmt/format.h>
+#include <zlib.h>
+
+#include <functional>
+
+#include "knarr/apiserver/rest.h"
+#include "render.h"
+#include "server_impl.h"
+
+namespace knarr::apiserver {
+
+namespace {
+
+constexpr size_t kCompressFrom = 128 * 1024;  // as upstream: below it is not worth the time
+constexpr int kCompressLevel = 1;
+
+bool takes_gzip(const http::Request& request) {
+  return request.header("Accept-Encoding").find("gzip") != std::string_view::npos;
+}
+
+// Empty on failure: then the body goes as it is.
+std::string gzip(std::string_view text) {
+  constexpr int kGzipWindow = 15 + 16;
+  z_stream stream{};
+  if (deflateInit2(&stream, kCompressLevel, Z_DEFLATED, kGzipWindow, 8, Z_DEFAULT_STRATEGY) != Z_OK) return {};
+  std::string out(deflateBound(&stream, text.size()), '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+  stream.avail_in = static_cast<uInt>(text.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  const bool done = deflate(&stream, Z_FINISH) == Z_STREAM_END;
+  out.resize(done ? stream.total_out : 0);
+  deflateEnd(&stream);
+  return out;
+}
+
+// The text of a Warning header's quoted string (RFC 7234): no control characters.
+std::string quoted_warning(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+  }
+  return out += '"';
+}
+
+}  // namespace
+
+void answer_status(http::Response& response, const Status& status, std::string_view continue_token) {
+  response.status = status.code();
+  response.set_header("Content-Type", "application/json");
+  if (status.code() == 429 || status.code() == 504)
+    response.set_header("Retry-After", std::to_string(std::max(1, status.details().retry_after_seconds)));
+  response.body = status_json(status, continue_token);
+}
+
+void answer_json(http::Response& response, int code, std::string text, const Output& output) {
+  response.status = code;
+  response.set_header("Content-Type", output.content_type());
+  response.body = format_json(std::move(text), output);
+}
+
+void add_warnings(http::Response& response, const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) response.add_header("Warning", "299 - " + quoted_warning(warning));
+}
+
+void compress(const http::Request& request, http::Response& response) {
+  if (response.takeover || response.body.size() < kCompressFrom || !takes_gzip(request)) return;
+  std::string packed = gzip(response.body);
+  if (packed.empty()) return;
+  response.body = std::move(packed);
+  response.set_header("Content-Encoding", "gzip");
+  response.add_header("Vary", "Accept-Encoding");
+}
+
+void RequestCounts::add(const RequestInfo& info, int code) {
+  std::string key =
+      fmt::format(R"(verb="{}",group="{}",version="{}",resource="{}",subresource="{}",code="{}")", info.verb,
+                  info.resource_request ? info.group : "", info.version, info.resource, info.subresource, code);
+  constexpr size_t kMaxKeys = 4096;  // names come from clients: the map is bounded
+  Lock lock(mutex_);
+  if (counts_.size() >= kMaxKeys && !counts_.contains(key)) key = R"(verb="other")";
+  ++counts_[std::move(key)];
+}
+
+std::string RequestCounts::to_text() const {
+  std::string out =
+      "# HELP apiserver_request_total Requests answered, by what they were and the code.\n"
+      "# TYPE apiserver_request_total counter\n";
+  Lock lock(mutex_);
+  for (const auto& [key, count] : counts_) out += fmt::format("apiserver_request_total{{{}}} {}\n", key, count);
+  return out;
+}
+
+std::shared_ptr<const Documents::Document> Documents::get(const std::string& key,
+                                                          const std::function<std::string()>& make) {
+  Lock lock(mutex_);
+  auto& slot = documents_[key];
+  if (!slot) {
+    auto document = std::make_shared<Document>();
+    document->text = make();
+    document->etag = fmt::format("{:016X}{:08X}", std::hash<std::string>()(document->text), document->text.size());
+    slot = std::move(document);
+  }
+  return slot;
+}
+
+}  // namespace knarr::apiserver

@@ -1,0 +1,264 @@
+// Discovery: which groups, versions and resources are served, in the old form and in the aggregated one.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "knarr/codec/json.h"
+#include "server_impl.h"
+
+namespace knarr::apiserver {
+
+namespace {
+
+using schema::Resource;
+
+// Builds JSON text member by member.
+class Writer {
+ public:
+  Writer& open(char bracket) {
+    comma();
+    out_ += bracket;
+    return *this;
+  }
+  Writer& close(char bracket) {
+    out_ += bracket;
+    return *this;
+  }
+  Writer& key(std::string_view name) {
+    comma();
+    json::append_quoted(out_, name);
+    out_ += ':';
+    return *this;
+  }
+  Writer& text(std::string_view value) {
+    comma();
+    json::append_quoted(out_, value);
+    return *this;
+  }
+  Writer& raw(std::string_view value) {
+    comma();
+    out_ += value;
+    return *this;
+  }
+  Writer& member(std::string_view name, std::string_view value) { return key(name).text(value); }
+  Writer& list(std::string_view name, std::span<const std::string_view> items) {
+    key(name).open('[');
+    for (const std::string_view item : items) text(item);
+    return close(']');
+  }
+  // Sorted, as upstream prints verbs.
+  Writer& verbs(std::span<const std::string_view> items) {
+    std::vector<std::string_view> sorted(items.begin(), items.end());
+    std::sort(sorted.begin(), sorted.end());
+    return list("verbs", sorted);
+  }
+  std::string take() { return std::move(out_); }
+
+ private:
+  void comma() {
+    if (out_.empty()) return;
+    const char last = out_.back();
+    if (last != '{' && last != '[' && last != ':' && last != ',') out_ += ',';
+  }
+  std::string out_;
+};
+
+struct Group {
+  std::string_view name;
+  std::vector<std::string_view> versions;
+};
+
+std::vector<Group> groups(bool core) {
+  std::vector<Group> out;
+  for (const Resource& resource : schema::resources()) {
+    if (resource.group.empty() != core) continue;
+    auto group = std::find_if(out.begin(), out.end(), [&](const Group& g) { return g.name == resource.group; });
+    if (group == out.end()) group = out.insert(out.end(), Group{resource.group, {}});
+    if (std::find(group->versions.begin(), group->versions.end(), resource.version) == group->versions.end())
+      group->versions.push_back(resource.version);
+  }
+  for (Group& group : out)  // v2 is preferred to v1
+    std::sort(group.versions.begin(), group.versions.end(), std::greater<>());
+  return out;
+}
+
+std::vector<const Resource*> resources_of(std::string_view group, std::string_view version) {
+  std::vector<const Resource*> out;
+  for (const Resource& resource : schema::resources())
+    if (resource.group == group && resource.version == version) out.push_back(&resource);
+  std::sort(out.begin(), out.end(), [](auto a, auto b) { return a->plural < b->plural; });
+  return out;
+}
+
+std::string_view or_else(std::string_view value, std::string_view other) { return value.empty() ? other : value; }
+
+void write_resource(Writer& out, const Resource& r) {
+  out.open('{').member("name", r.plural).member("singularName", r.singular);
+  out.key("namespaced").raw(r.namespaced ? "true" : "false").member("kind", r.kind).verbs(r.verbs);
+  if (!r.short_names.empty()) out.list("shortNames", r.short_names);
+  if (!r.categories.empty()) out.list("categories", r.categories);
+  if (!r.storage_version_hash.empty()) out.member("storageVersionHash", r.storage_version_hash);
+  out.close('}');
+  for (const schema::Subresource& sub : r.subresources) {
+    out.open('{').member("name", fmt::format("{}/{}", r.plural, sub.name)).member("singularName", "");
+    out.key("namespaced").raw(r.namespaced ? "true" : "false");
+    const bool other = !sub.version.empty() && (sub.group != r.group || sub.version != r.version);
+    if (other) out.member("group", sub.group).member("version", sub.version);
+    out.member("kind", or_else(sub.kind, r.kind)).verbs(sub.verbs).close('}');
+  }
+}
+
+std::string resource_list(std::string_view group, std::string_view version) {
+  Writer out;
+  out.open('{').member("kind", "APIResourceList");
+  if (!group.empty()) out.member("apiVersion", "v1");
+  out.member("groupVersion", group.empty() ? std::string(version) : fmt::format("{}/{}", group, version));
+  out.key("resources").open('[');
+  for (const Resource* resource : resources_of(group, version)) write_resource(out, *resource);
+  return out.close(']').close('}').take();
+}
+
+void write_versions(Writer& out, const Group& group) {
+  const auto one = [&](std::string_view version) {
+    out.open('{')
+        .member("groupVersion", fmt::format("{}/{}", group.name, version))
+        .member("version", version)
+        .close('}');
+  };
+  out.member("name", group.name).key("versions").open('[');
+  for (const std::string_view version : group.versions) one(version);
+  out.close(']').key("preferredVersion");
+  one(group.versions.front());
+}
+
+std::string group_list() {
+  Writer out;
+  out.open('{').member("kind", "APIGroupList").member("apiVersion", "v1").key("groups").open('[');
+  for (const Group& group : groups(false)) {
+    out.open('{');
+    write_versions(out, group);
+    out.close('}');
+  }
+  return out.close(']').close('}').take();
+}
+
+std::string one_group(const Group& group) {
+  Writer out;
+  out.open('{').member("kind", "APIGroup").member("apiVersion", "v1");
+  write_versions(out, group);
+  return out.close('}').take();
+}
+
+std::string core_versions(std::string_view address) {
+  Writer out;
+  out.open('{').member("kind", "APIVersions").list("versions", groups(true).front().versions);
+  out.key("serverAddressByClientCIDRs").open('[').open('{').member("clientCIDR", "0.0.0.0/0");
+  return out.member("serverAddress", address).close('}').close(']').close('}').take();
+}
+
+void write_kind(Writer& out, std::string_view group, std::string_view version, std::string_view kind) {
+  out.key("responseKind").open('{').member("group", group).member("version", version).member("kind", kind).close('}');
+}
+
+std::string aggregated(bool core) {
+  Writer out;
+  out.open('{').member("kind", "APIGroupDiscoveryList").member("apiVersion", "apidiscovery.k8s.io/v2");
+  out.key("metadata").raw("{}").key("items").open('[');
+  for (const Group& group : groups(core)) {
+    out.open('{').key("metadata").open('{');
+    if (!core) out.member("name", group.name);
+    out.key("creationTimestamp").raw("null").close('}').key("versions").open('[');
+    for (const std::string_view version : group.versions) {
+      out.open('{').member("version", version).key("resources").open('[');
+      for (const Resource* r : resources_of(group.name, version)) {
+        out.open('{').member("resource", r->plural);
+        write_kind(out, r->group, r->version, r->kind);
+        out.member("scope", r->namespaced ? "Namespaced" : "Cluster")
+            .member("singularResource", r->singular)
+            .verbs(r->verbs);
+        if (!r->short_names.empty()) out.list("shortNames", r->short_names);
+        if (!r->categories.empty()) out.list("categories", r->categories);
+        if (!r->subresources.empty()) {
+          out.key("subresources").open('[');
+          for (const schema::Subresource& sub : r->subresources) {
+            out.open('{').member("subresource", sub.name);
+            const bool own = sub.version.empty();
+            write_kind(out, own ? r->group : sub.group, own ? r->version : sub.version, or_else(sub.kind, r->kind));
+            out.verbs(sub.verbs).close('}');
+          }
+          out.close(']');
+        }
+        out.close('}');
+      }
+      out.close(']').member("freshness", "Current").close('}');
+    }
+    out.close(']').close('}');
+  }
+  return out.close(']').close('}').take();
+}
+
+std::string root_paths() {
+  std::vector<std::string> paths = {"/api",        "/apis",       "/healthz", "/livez",  "/metrics",
+                                    "/openapi/v2", "/openapi/v3", "/readyz",  "/version"};
+  for (const bool core : {true, false}) {
+    for (const Group& group : groups(core)) {
+      if (!core) paths.push_back(fmt::format("/apis/{}", group.name));
+      for (const std::string_view version : group.versions)
+        paths.push_back(core ? fmt::format("/api/{}", version) : fmt::format("/apis/{}/{}", group.name, version));
+    }
+  }
+  std::sort(paths.begin(), paths.end());
+  Writer out;
+  out.open('{').key("paths").open('[');
+  for (const std::string& path : paths) out.text(path);
+  return out.close(']').close('}').take();
+}
+
+void answer_aggregated(const http::Request& request, http::Response& response, const Documents::Document& document) {
+  const std::string etag = "\"" + document.etag + "\"";
+  response.add_header("Vary", "Accept");
+  response.set_header("ETag", etag);
+  if (request.header("If-None-Match") == etag) {
+    response.status = 304;
+    return;
+  }
+  response.set_header("Content-Type", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
+  response.body = document.text;
+}
+
+}  // namespace
+
+bool serve_discovery(const http::Request& request, http::Response& response, Documents& documents,
+                     std::string_view external_address) {
+  std::string_view path = request.path;
+  if (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
+  const bool top = path == "/api" || path == "/apis";
+  std::function<std::string()> make;
+  if (path == "/") make = root_paths;
+  if (path == "/api") make = [&] { return core_versions(external_address); };
+  if (path == "/apis") make = group_list;
+  for (const bool core : {true, false}) {
+    for (const Group& group : groups(core)) {
+      if (!core && path == fmt::format("/apis/{}", group.name)) make = [group] { return one_group(group); };
+      for (const std::string_view version : group.versions)
+        if (path == (core ? fmt::format("/api/{}", version) : fmt::format("/apis/{}/{}", group.name, version)))
+          make = [group, version] { return resource_list(group.name, version); };
+    }
+  }
+  if (!make) return false;
+  const auto output = negotiate_output(request, top);
+  if (!output.ok()) {
+    answer_status(response, output.status());
+  } else if (output->discovery) {
+    const bool core = path == "/api";
+    answer_aggregated(request, response,
+                      *documents.get(core ? "aggregated /api" : "aggregated /apis", [&] { return aggregated(core); }));
+  } else {
+    if (top) response.add_header("Vary", "Accept");
+    answer_json(response, 200, documents.get(std::string(path), make)->text, *output);
+  }
+  return true;
+}
+
+}  // namespace knarr::apiserver

@@ -1,0 +1,151 @@
+// Health checks, version and OpenAPI.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "knarr/schema/machinery.h"
+#include "server_impl.h"
+
+namespace knarr::apiserver {
+
+namespace {
+
+constexpr std::string_view kV3 = "/openapi/v3";
+
+void answer_text(http::Response& response, int code, std::string text) {
+  response.status = code;
+  response.set_header("Content-Type", "text/plain; charset=utf-8");
+  response.set_header("X-Content-Type-Options", "nosniff");
+  response.body = std::move(text);
+}
+
+std::set<std::string> group_versions() {
+  std::set<std::string> out;
+  for (const schema::Resource& r : schema::resources())
+    out.insert(r.group.empty() ? fmt::format("api/{}", r.version) : fmt::format("apis/{}/{}", r.group, r.version));
+  return out;
+}
+
+bool matches_etag(const http::Request& request, std::string_view etag) {
+  return request.header("If-None-Match").find(etag) != std::string_view::npos;
+}
+
+void answer_document(const http::Request& request, http::Response& response, const Documents::Document& document) {
+  response.set_header("ETag", "\"" + document.etag + "\"");
+  response.add_header("Vary", "Accept");
+  if (matches_etag(request, document.etag)) {
+    response.status = 304;
+    return;
+  }
+  response.set_header("Content-Type", "application/json");
+  response.body = document.text;
+}
+
+// JSON, or whatever the client takes; the documents' protobuf form is not made.
+bool takes_json(const http::Request& request) {
+  const std::string_view accept = request.header("Accept");
+  return accept.empty() || accept.find("json") != std::string_view::npos ||
+         accept.find("*/*") != std::string_view::npos || accept.find("application/*") != std::string_view::npos;
+}
+
+}  // namespace
+
+bool serve_health(const http::Request& request, http::Response& response, const std::vector<Check>& checks) {
+  std::string_view path = request.path;
+  const size_t slash = path.find('/', 1);
+  const std::string_view endpoint = path.substr(0, slash);
+  if (endpoint != "/healthz" && endpoint != "/livez" && endpoint != "/readyz") return false;
+  const bool only_live = endpoint != "/readyz";
+  const std::string_view wanted = slash == std::string_view::npos ? "" : path.substr(slash + 1);
+  const auto excluded = request.params("exclude");
+
+  std::string report;
+  std::vector<std::string> failed;
+  bool found = false;
+  for (const Check& check : checks) {
+    if (only_live && !check.live) continue;
+    if (!wanted.empty() && check.name != wanted) continue;
+    found = true;
+    if (std::find(excluded.begin(), excluded.end(), check.name) != excluded.end()) {
+      report += fmt::format("[+]{} excluded: ok\n", check.name);
+    } else if (const Status status = check.check(); status.ok()) {
+      report += fmt::format("[+]{} ok\n", check.name);
+    } else {
+      report += fmt::format("[-]{} failed: reason withheld\n", check.name);
+      failed.push_back(check.name);
+    }
+  }
+  const std::string_view name = endpoint.substr(1);
+  if (!wanted.empty() && !found) {
+    answer_text(response, 404, fmt::format("404 page not found\n"));
+  } else if (!failed.empty()) {
+    answer_text(response, 500, fmt::format("{}{} check failed\n", report, name));
+  } else if (wanted.empty() && request.param("verbose")) {
+    answer_text(response, 200, fmt::format("{}{} check passed\n", report, name));
+  } else {
+    answer_text(response, 200, "ok");
+  }
+  return true;
+}
+
+std::string version_json(std::string_view suffix) {
+#if defined(__aarch64__)
+  constexpr std::string_view kPlatform = "linux/arm64";
+#else
+  constexpr std::string_view kPlatform = "linux/amd64";
+#endif
+  return fmt::format(
+      "{{\n  \"major\": \"1\",\n  \"minor\": \"36\",\n  \"emulationMajor\": \"1\",\n  \"emulationMinor\": \"36\",\n"
+      "  \"minCompatibilityMajor\": \"1\",\n  \"minCompatibilityMinor\": \"35\",\n  \"gitVersion\": \"v1.36.3+{}\",\n"
+      "  \"gitCommit\": \"\",\n  \"gitTreeState\": \"clean\",\n  \"buildDate\": \"1970-01-01T00:00:00Z\",\n"
+      "  \"goVersion\": \"none\",\n  \"compiler\": \"g++\",\n  \"platform\": \"{}\"\n}}",
+      suffix, kPlatform);
+}
+
+bool serve_openapi(const http::Request& request, http::Response& response, Documents& documents) {
+  const std::string_view path = request.path;
+  const bool v2 = path == "/openapi/v2";
+  if (!v2 && path.substr(0, kV3.size()) != kV3) return false;
+  if (!takes_json(request)) {
+    answer_status(response, not_acceptable_error("application/json"));
+    return true;
+  }
+  if (v2) {
+    answer_document(request, response, *documents.get("openapi v2", schema::openapi_v2));
+    return true;
+  }
+  const auto document_of = [&](const std::string& group_version) {
+    return documents.get("openapi v3 " + group_version, [&] { return schema::openapi_v3(group_version); });
+  };
+  const auto known = group_versions();
+  if (path == kV3 || path == "/openapi/v3/") {
+    // A document's hash is in its URL, so that clients keep it until it changes.
+    std::string paths;
+    for (const std::string& group_version : known)
+      paths += fmt::format("{}\"{}\":{{\"serverRelativeURL\":\"{}/{}?hash={}\"}}", paths.empty() ? "" : ",",
+                           group_version, kV3, group_version, document_of(group_version)->etag);
+    Documents::Document index;
+    index.text = "{\"paths\":{" + paths + "}}";
+    index.etag = fmt::format("{:016X}", std::hash<std::string>()(index.text));
+    answer_document(request, response, index);
+    return true;
+  }
+  const std::string group_version(path.substr(std::min(kV3.size() + 1, path.size())));
+  if (!known.contains(group_version)) return false;
+  const auto document = document_of(group_version);
+  const auto hash = request.param("hash");
+  if (hash && *hash != document->etag) {
+    response.status = 301;
+    response.set_header("Location", fmt::format("{}/{}?hash={}", kV3, group_version, document->etag));
+    return true;
+  }
+  answer_document(request, response, *document);
+  if (hash) {
+    response.set_header("Cache-Control", "public, immutable");
+    response.set_header("Expires", "Fri, 01 Jan 2100 00:00:00 GMT");
+  }
+  return true;
+}
+
+}  // namespace knarr::apiserver

@@ -1,0 +1,127 @@
+#include "negotiate.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdlib>
+#include <vector>
+
+#include "errors.h"
+#include "knarr/codec/json.h"
+#include "knarr/codec/yaml.h"
+
+namespace knarr::apiserver {
+
+namespace {
+
+constexpr std::string_view kSupported = "application/json, application/yaml";
+
+std::string_view trim(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+std::vector<std::string_view> split(std::string_view text, char at) {
+  std::vector<std::string_view> out;
+  while (true) {
+    const size_t end = text.find(at);
+    out.push_back(trim(text.substr(0, end)));
+    if (end == std::string_view::npos) return out;
+    text.remove_prefix(end + 1);
+  }
+}
+
+struct Clause {
+  std::string_view type;
+  double quality = 1;
+  std::string_view as, group, version;
+  bool pretty = false;
+};
+
+Clause read_clause(std::string_view text) {
+  Clause clause;
+  const auto parts = split(text, ';');
+  clause.type = parts[0];
+  for (size_t i = 1; i < parts.size(); ++i) {
+    const size_t equals = parts[i].find('=');
+    const std::string_view key = trim(parts[i].substr(0, equals));
+    const std::string_view value = equals == std::string_view::npos ? "" : trim(parts[i].substr(equals + 1));
+    if (key == "q") clause.quality = std::atof(std::string(value).c_str());
+    if (key == "as") clause.as = value;
+    if (key == "g") clause.group = value;
+    if (key == "v") clause.version = value;
+    if (key == "pretty") clause.pretty = value == "1" || value == "true";
+  }
+  return clause;
+}
+
+bool wants_pretty(const http::Request& request) {
+  if (const auto pretty = request.param("pretty"); pretty && !pretty->empty())
+    return *pretty == "true" || *pretty == "1" || *pretty == "True" || *pretty == "t";
+  const std::string_view agent = request.header("User-Agent");
+  const auto begins = [&](std::string_view with) { return agent.substr(0, with.size()) == with; };
+  return begins("curl") || begins("Wget") || begins("Mozilla/5.0");
+}
+
+// False where the clause asks for something that is not spoken here.
+bool accept(const Clause& clause, bool discovery, Output& out) {
+  if (clause.type == "application/yaml" || clause.type == "application/x-yaml" || clause.type == "text/yaml") {
+    out.yaml = true;
+  } else if (clause.type != "application/json" && clause.type != "*/*" && clause.type != "application/*") {
+    return false;
+  }
+  if (clause.pretty) out.pretty = true;
+  if (clause.as.empty()) return true;
+  const bool meta = clause.group == "meta.k8s.io" && (clause.version == "v1" || clause.version == "v1beta1");
+  if (meta && clause.as == "Table") {
+    out.shape = Shape::kTable;
+  } else if (meta && (clause.as == "PartialObjectMetadata" || clause.as == "PartialObjectMetadataList")) {
+    out.shape = Shape::kPartial;
+  } else if (discovery && clause.as == "APIGroupDiscoveryList" && clause.group == "apidiscovery.k8s.io" &&
+             clause.version == "v2") {
+    out.discovery = true;
+    return true;
+  } else {
+    return false;
+  }
+  out.meta_version = clause.version;
+  return true;
+}
+
+}  // namespace
+
+Result<Output> negotiate_output(const http::Request& request, bool discovery) {
+  Output base;
+  base.pretty = wants_pretty(request);
+  if (const auto include = request.param("includeObject"); include && !include->empty()) base.include_object = *include;
+  const std::string_view header = request.header("Accept");
+  if (header.empty()) return base;
+  std::vector<Clause> clauses;
+  for (std::string_view text : split(header, ',')) clauses.push_back(read_clause(text));
+  std::stable_sort(clauses.begin(), clauses.end(),
+                   [](const Clause& a, const Clause& b) { return a.quality > b.quality; });
+  for (const Clause& clause : clauses) {
+    Output out = base;
+    if (accept(clause, discovery, out)) return out;
+  }
+  return not_acceptable_error(kSupported);
+}
+
+std::string media_type(std::string_view header) {
+  std::string type(trim(header.substr(0, header.find(';'))));
+  std::transform(type.begin(), type.end(), type.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return type;
+}
+
+Result<std::string> body_as_json(const http::Request& request) {
+  const std::string type = media_type(request.header("Content-Type"));
+  if (type.empty() || type == "application/json" || type == "*/*") return request.body;
+  if (type == "application/yaml" || type == "application/x-yaml" || type == "text/yaml") {
+    KNARR_ASSIGN(const json::Document document, yaml::parse(request.body));
+    return json::dump(document);
+  }
+  return unsupported_media_type_error(kSupported);
+}
+
+}  // namespace knarr::apiserver

@@ -1,0 +1,35 @@
+// Which form of an answer a client asked for, and which form a body has.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "knarr/base/result.h"
+#include "knarr/http/server.h"
+
+namespace knarr::apiserver {
+
+enum class Shape { kObject, kTable, kPartial };
+
+struct Output {
+  Shape shape = Shape::kObject;
+  bool yaml = false;
+  bool pretty = false;
+  bool discovery = false;                   // as=APIGroupDiscoveryList;g=apidiscovery.k8s.io;v=v2
+  std::string meta_version = "v1";          // of meta.k8s.io, for tables and partial objects
+  std::string include_object = "Metadata";  // of a table's rows: None, Metadata, Object
+
+  std::string_view content_type() const { return yaml ? "application/yaml" : "application/json"; }
+};
+
+// From Accept, in the client's order of preference; 406 when it accepts nothing that is spoken here. `discovery`:
+// whether the path can answer as aggregated discovery.
+Result<Output> negotiate_output(const http::Request& request, bool discovery = false);
+
+// A body as JSON text, from JSON or YAML; 415 for other content types.
+Result<std::string> body_as_json(const http::Request& request);
+
+// The media type of a header without its parameters, in lower case.
+std::string media_type(std::string_view header);
+
+}  // namespace knarr::apiserver

@@ -1,0 +1,295 @@
+// Requests on resources: options from the query, the verb on Rest, the answer in the client's form.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "render.h"
+#include "server_impl.h"
+
+namespace knarr::apiserver {
+
+namespace {
+
+constexpr size_t kWatchBatch = 256;  // items taken from a watch at once
+
+Status method_not_allowed() {
+  return Status(405, reason::kMethodNotAllowed, "the server does not allow this method on the requested resource")
+      .with_details({});
+}
+
+Result<std::optional<int64_t>> number_param(const http::Request& request, std::string_view name) {
+  const auto text = request.param(name);
+  if (!text || text->empty()) return std::optional<int64_t>();
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+  if (error != std::errc() || end != text->data() + text->size())
+    return bad_request(fmt::format("strconv.ParseInt: parsing \"{}\": invalid syntax", *text));
+  return std::optional<int64_t>(value);
+}
+
+Result<ListParams> list_params(const http::Request& request) {
+  const auto text = [&](std::string_view name) { return std::string(request.param(name).value_or("")); };
+  ListParams params;
+  params.label_selector = text("labelSelector");
+  params.field_selector = text("fieldSelector");
+  params.resource_version = text("resourceVersion");
+  params.resource_version_match = text("resourceVersionMatch");
+  params.continue_token = text("continue");
+  params.allow_watch_bookmarks = request.flag("allowWatchBookmarks");
+  KNARR_ASSIGN(const auto limit, number_param(request, "limit"));
+  params.limit = limit.value_or(0);
+  KNARR_ASSIGN(params.timeout_seconds, number_param(request, "timeoutSeconds"));
+  if (request.param("sendInitialEvents")) params.send_initial_events = request.flag("sendInitialEvents");
+  return params;
+}
+
+Result<DeleteParams> delete_params(const http::Request& request) {
+  DeleteParams params;
+  if (!request.body.empty()) {
+    KNARR_ASSIGN(const std::string body, body_as_json(request));
+    KNARR_RETURN_IF_ERROR(params.merge_body(body));
+    return params;
+  }
+  KNARR_ASSIGN(params.grace_period_seconds, number_param(request, "gracePeriodSeconds"));
+  params.propagation_policy = request.param("propagationPolicy").value_or("");
+  if (request.param("orphanDependents")) params.orphan_dependents = request.flag("orphanDependents");
+  return params;
+}
+
+// dryRun may also stand in a DeleteOptions body.
+bool dry_run_in_body(std::string_view body) {
+  const auto options = json::parse(body);
+  if (!options.ok()) return false;
+  const json::Value* list = json::find(*options, "dryRun");
+  return list && list->IsArray() && !list->Empty();
+}
+
+Result<RequestContext> make_context(const Exchange& exchange, std::string_view options_kind) {
+  const http::Request& request = exchange.request;
+  RequestContext context;
+  context.user = exchange.user;
+  std::vector<Cause> causes;
+  for (std::string_view value : request.params("dryRun")) {
+    if (value.empty()) continue;
+    if (value == "All") {
+      context.dry_run = true;
+    } else {
+      causes.push_back(cause_unsupported("dryRun", value, "\"All\""));
+    }
+  }
+  const std::string_view validation = request.param("fieldValidation").value_or("");
+  context.field_validation = FieldValidation::kWarn;
+  if (validation == "Ignore") {
+    context.field_validation = FieldValidation::kIgnore;
+  } else if (validation == "Strict") {
+    context.field_validation = FieldValidation::kStrict;
+  } else if (!validation.empty() && validation != "Warn") {
+    causes.push_back(cause_unsupported("fieldValidation", validation, "\"Ignore\", \"Strict\", \"Warn\""));
+  }
+  if (!causes.empty()) return invalid_error("meta.k8s.io", options_kind, "", std::move(causes));
+  return context;
+}
+
+// A watch on its way to a client: frames as the socket takes them.
+class WatchSource final : public http::PumpSource {
+ public:
+  WatchSource(std::unique_ptr<Watch> watch, Renderer renderer)
+      : watch_(std::move(watch)), renderer_(std::move(renderer)) {}
+
+  More next(std::string& out, size_t budget) override {
+    const size_t end = out.size() + budget;
+    while (out.size() < end) {
+      items_.clear();
+      const bool goes_on = watch_->next(kWatchBatch, items_);
+      for (const WatchItem& item : items_) renderer_.watch_frame(out, item);
+      if (!goes_on) return More::kEnd;
+      if (watch_->idle()) return More::kIdle;
+    }
+    return More::kAgain;
+  }
+  std::optional<MonoTime> deadline() const override { return watch_->deadline(); }
+
+ private:
+  std::unique_ptr<Watch> watch_;
+  Renderer renderer_;
+  std::vector<WatchItem> items_;
+};
+
+const schema::Subresource* find_subresource(const schema::Resource& resource, std::string_view name) {
+  for (const schema::Subresource& sub : resource.subresources)
+    if (sub.name == name) return &sub;
+  return nullptr;
+}
+
+bool contains(std::span<const std::string_view> list, std::string_view item) {
+  return std::find(list.begin(), list.end(), item) != list.end();
+}
+
+// Subresources that Rest knows; the connecting ones are served before it is asked.
+bool rest_serves(std::string_view subresource) {
+  constexpr std::array<std::string_view, 5> kServed = {"", "status", "binding", "eviction", "finalize"};
+  return std::find(kServed.begin(), kServed.end(), subresource) != kServed.end();
+}
+
+// What the path names, if it is served and has that verb.
+Result<Target> find_target(const RequestInfo& info) {
+  Target target;
+  target.resource = schema::find_resource(info.group, info.version, info.resource);
+  if (!target.resource) return path_not_found_error();
+  const schema::Resource& resource = *target.resource;
+  target.subresource = info.subresource;
+  target.ns = resource.namespaced ? std::string_view(info.ns) : std::string_view();
+  target.name = info.name;
+  const bool of_itself = !resource.namespaced && resource.storage_name == "namespaces";
+  if (!resource.namespaced && !info.ns.empty() && !of_itself) return path_not_found_error();
+  if (!info.subresource.empty()) {
+    const schema::Subresource* sub = find_subresource(resource, info.subresource);
+    if (!sub) return path_not_found_error();
+    if (!contains(sub->verbs, info.verb)) return method_not_allowed();
+  } else if (!contains(resource.verbs, info.verb)) {
+    return method_not_allowed();
+  }
+  const bool of_collection =
+      info.verb == "list" || info.verb == "watch" || info.verb == "create" || info.verb == "deletecollection";
+  if (of_collection && info.verb != "create") target.name = {};
+  const bool across = info.verb == "list" || info.verb == "watch";
+  if (resource.namespaced && info.ns.empty() && !across) return method_not_allowed();
+  if (info.verb == "create" && info.subresource.empty() && !info.name.empty()) return method_not_allowed();
+  return target;
+}
+
+class ResourceRequest {
+ public:
+  ResourceRequest(Rest& rest, const Target& target, Exchange& exchange)
+      : rest_(rest), target_(target), exchange_(exchange), request_(exchange.request), response_(exchange.response) {}
+
+  Status run() {
+    KNARR_ASSIGN(output_, negotiate_output(request_));
+    const std::string& verb = exchange_.info.verb;
+    if (verb == "get") return get();
+    if (verb == "list") return list();
+    if (verb == "watch") return watch();
+    if (verb == "create") return create();
+    if (verb == "update") return update();
+    if (verb == "patch") return patch();
+    if (verb == "delete") return remove();
+    if (verb == "deletecollection") return remove_collection();
+    return method_not_allowed();
+  }
+
+ private:
+  Renderer renderer() const { return Renderer(*target_.resource, output_, rest_.clock().wall()); }
+
+  Status answer(const RequestContext& context, const Answer& answer) {
+    response_.status = answer.code;
+    response_.set_header("Content-Type", output_.content_type());
+    response_.body = renderer().object(answer.bytes());
+    add_warnings(response_, context.warnings);
+    return Status::OK();
+  }
+
+  Status get() {
+    RequestContext context;
+    KNARR_ASSIGN(const Answer found, rest_.get(context, target_));
+    return answer(context, found);
+  }
+
+  Status answer_list(const ListAnswer& listed) {
+    response_.set_header("Content-Type", output_.content_type());
+    response_.body = renderer().list(listed);
+    return Status::OK();
+  }
+
+  Status list() {
+    RequestContext context;
+    KNARR_ASSIGN(const ListParams params, list_params(request_));
+    auto listed = rest_.list(context, target_, params);
+    if (listed.ok()) return answer_list(*listed);
+    if (context.continue_token.empty()) return listed.status();
+    answer_status(response_, listed.status(), context.continue_token);
+    return Status::OK();
+  }
+
+  Status watch() {
+    RequestContext context;
+    KNARR_ASSIGN(ListParams params, list_params(request_));
+    if (!exchange_.info.name.empty() && params.field_selector.empty())  // the old path /watch/pods/name
+      params.field_selector = fmt::format("metadata.name={}", exchange_.info.name);
+    KNARR_ASSIGN(std::unique_ptr<Watch> watch, rest_.watch(context, target_, params));
+    const uint32_t topic = watch->topic();
+    output_.yaml = output_.pretty = false;
+    response_.set_header("Content-Type", "application/json");
+    response_.pump(topic, std::make_unique<WatchSource>(std::move(watch), renderer()));
+    return Status::OK();
+  }
+
+  Status create() {
+    KNARR_ASSIGN(RequestContext context, make_context(exchange_, "CreateOptions"));
+    KNARR_ASSIGN(const std::string body, body_as_json(request_));
+    auto created = rest_.create(context, target_, body);
+    return finish(context, created);
+  }
+
+  Status update() {
+    KNARR_ASSIGN(RequestContext context, make_context(exchange_, "UpdateOptions"));
+    KNARR_ASSIGN(const std::string body, body_as_json(request_));
+    auto updated = rest_.update(context, target_, body);
+    return finish(context, updated);
+  }
+
+  Status patch() {
+    KNARR_ASSIGN(RequestContext context, make_context(exchange_, "PatchOptions"));
+    const std::string type = media_type(request_.header("Content-Type"));
+    if (type == "application/apply-patch+yaml")
+      return Status(415, reason::kUnsupportedMediaType,
+                    "server-side apply is not served yet: use client-side apply (kubectl apply without --server-side)");
+    auto patched = rest_.patch(context, target_, type, request_.body);
+    return finish(context, patched);
+  }
+
+  Status remove() {
+    KNARR_ASSIGN(RequestContext context, make_context(exchange_, "DeleteOptions"));
+    KNARR_ASSIGN(const DeleteParams params, delete_params(request_));
+    if (!request_.body.empty() && dry_run_in_body(request_.body)) context.dry_run = true;
+    auto removed = rest_.remove(context, target_, params);
+    return finish(context, removed);
+  }
+
+  Status remove_collection() {
+    KNARR_ASSIGN(RequestContext context, make_context(exchange_, "DeleteOptions"));
+    KNARR_ASSIGN(const DeleteParams params, delete_params(request_));
+    KNARR_ASSIGN(const ListParams selection, list_params(request_));
+    if (!request_.body.empty() && dry_run_in_body(request_.body)) context.dry_run = true;
+    KNARR_ASSIGN(const ListAnswer removed, rest_.remove_collection(context, target_, selection, params));
+    return answer_list(removed);
+  }
+
+  // Warnings go out beside errors too.
+  Status finish(const RequestContext& context, const Result<Answer>& result) {
+    if (result.ok()) return answer(context, *result);
+    add_warnings(response_, context.warnings);
+    return result.status();
+  }
+
+  Rest& rest_;
+  const Target& target_;
+  Exchange& exchange_;
+  const http::Request& request_;
+  http::Response& response_;
+  Output output_;
+};
+
+}  // namespace
+
+void serve_resource(Rest& rest, NodeProxy* nodes, Exchange& exchange) {
+  auto target = find_target(exchange.info);
+  if (!target.ok()) return answer_status(exchange.response, target.status());
+  if (serve_connect(rest, nodes, *target, exchange)) return;
+  if (!rest_serves(target->subresource)) return answer_status(exchange.response, path_not_found_error());
+  const Status status = ResourceRequest(rest, *target, exchange).run();
+  if (!status.ok()) answer_status(exchange.response, status);
+}
+
+}  // namespace knarr::apiserver

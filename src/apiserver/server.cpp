@@ -1,0 +1,279 @@
+// The request pipeline: ordered stages, each of which may answer and so end a request's way.
+#include "knarr/apiserver/server.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <exception>
+
+#include "knarr/base/log.h"
+#include "server_impl.h"
+
+namespace knarr::apiserver {
+
+namespace {
+
+constexpr int kMaxReading = 400, kMaxMutating = 200;  // requests under way, as upstream's defaults
+
+bool is_public(std::string_view path) {
+  const auto under = [&](std::string_view base) {
+    return path == base || (path.substr(0, base.size()) == base && path[base.size()] == '/');
+  };
+  return under("/healthz") || under("/livez") || under("/readyz") || path == "/version";
+}
+
+bool long_running(const RequestInfo& info) {
+  return info.verb == "watch" || info.subresource == "log" || info.subresource == "exec" ||
+         info.subresource == "attach" || info.subresource == "portforward" || info.subresource == "proxy";
+}
+
+auth::Attributes attributes_of(const Exchange& exchange) {
+  auth::Attributes a;
+  const RequestInfo& info = exchange.info;
+  a.user = &exchange.user;
+  a.verb = info.verb;
+  a.resource_request = info.resource_request;
+  a.group = info.group;
+  a.version = info.version;
+  a.resource = info.resource;
+  a.subresource = info.subresource;
+  a.ns = info.ns;
+  a.name = info.name;
+  a.path = exchange.request.path;
+  return a;
+}
+
+class ApiServerImpl final : public ApiServer {
+ public:
+  explicit ApiServerImpl(ApiServerOptions options) : options_(std::move(options)) {
+    version_ = version_json(options_.version_suffix);
+    checks_.push_back({"ping", true, [] { return Status::OK(); }});
+  }
+  ~ApiServerImpl() override { detach(); }
+
+  http::Handler handler() override {
+    return [this](const http::Request& request, http::Response& response) { handle(request, response); };
+  }
+
+  void attach(http::Pump& pump) override {
+    detach();
+    listener_ =
+        options_.rest->store().add_listener([&pump](std::span<const store::ResourceId> resources, store::Revision) {
+          for (const store::ResourceId id : resources) pump.wake(id);
+        });
+    attached_ = true;
+  }
+  void detach() override {
+    if (std::exchange(attached_, false)) options_.rest->store().remove_listener(listener_);
+  }
+  void add_check(std::string name, bool live, std::function<Status()> check) override {
+    checks_.push_back({std::move(name), live, std::move(check)});
+  }
+
+ private:
+  enum class Next { kGoOn, kAnswered };
+  using Stage = Next (ApiServerImpl::*)(Exchange&);
+
+  Next authenticate(Exchange& exchange);
+  Next impersonate(Exchange& exchange);
+  Next authorize(Exchange& exchange);
+  Next serve(Exchange& exchange);
+  bool allowed(const auth::Attributes& attributes, std::string& reason) const;
+  void handle(const http::Request& request, http::Response& response);
+  void run(Exchange& exchange);
+  void finish(const Exchange& exchange);
+  std::string metrics() const;
+
+  ApiServerOptions options_;
+  std::string version_;
+  std::vector<Check> checks_;
+  Documents documents_;
+  RequestCounts counts_;
+  std::atomic<int> reading_{0}, mutating_{0};
+  uint64_t listener_ = 0;
+  bool attached_ = false;
+};
+
+// The way of a request. What a request changes is admitted (mutating, then validating) inside Rest, where in-process
+// writers pass too.
+void ApiServerImpl::run(Exchange& exchange) {
+  static constexpr std::array<Stage, 4> kStages = {&ApiServerImpl::authenticate, &ApiServerImpl::impersonate,
+                                                   &ApiServerImpl::authorize, &ApiServerImpl::serve};
+  for (const Stage stage : kStages)
+    if ((this->*stage)(exchange) == Next::kAnswered) return;
+}
+
+// The edge: whatever happens inside, the client gets an answer, and the in-flight count is kept.
+void ApiServerImpl::handle(const http::Request& request, http::Response& response) {
+  Exchange exchange{request, response, read_request_info(request), {}, false, options_.rest->clock().mono()};
+  const bool counted = !long_running(exchange.info);
+  const bool reads = exchange.info.verb == "get" || exchange.info.verb == "list";
+  std::atomic<int>& in_flight = reads ? reading_ : mutating_;
+  if (counted && in_flight.fetch_add(1) >= (reads ? kMaxReading : kMaxMutating)) {
+    response.set_header("Retry-After", "1");
+    answer_status(response, Status(429, reason::kTooManyRequests, "Too many requests, please try again later."));
+  } else {
+    try {
+      run(exchange);
+    } catch (const std::exception& error) {
+      log::error("apiserver", "a request failed in an unforeseen way",
+                 {{"method", request.method}, {"path", request.path}, {"error", error.what()}});
+      response = http::Response();
+      answer_status(response, internal_error("Internal error occurred: this request caused apiserver to fail"));
+    }
+  }
+  if (counted) in_flight.fetch_sub(1);
+  finish(exchange);
+}
+
+void ApiServerImpl::finish(const Exchange& exchange) {
+  compress(exchange.request, exchange.response);
+  auto& headers = exchange.response.headers;
+  const bool cacheable =
+      std::any_of(headers.begin(), headers.end(), [](const auto& header) { return header.first == "Cache-Control"; });
+  if (!cacheable) headers.emplace_back("Cache-Control", "no-cache, private");
+  counts_.add(exchange.info, exchange.response.status);
+  if (!options_.audit) return;
+  const http::Request& request = exchange.request;
+  options_.audit->record({exchange.info.verb, request.path, exchange.user.name, request.remote_address,
+                          request.header("User-Agent"), exchange.response.status,
+                          options_.rest->clock().mono() - exchange.began});
+}
+
+ApiServerImpl::Next ApiServerImpl::authenticate(Exchange& exchange) {
+  if (options_.authenticator) {
+    auto user = options_.authenticator->authenticate(exchange.request);
+    if (user.ok() && *user) {
+      exchange.user = std::move(**user);
+      exchange.authenticated = true;
+      return Next::kGoOn;
+    }
+  }
+  if (is_public(exchange.request.path)) return Next::kGoOn;
+  answer_status(exchange.response, Status(401, reason::kUnauthorized, "Unauthorized"));
+  return Next::kAnswered;
+}
+
+// Who may act as somebody else says so in headers; every part of it is a question to the authoriser.
+ApiServerImpl::Next ApiServerImpl::impersonate(Exchange& exchange) {
+  const http::Request& request = exchange.request;
+  const std::string_view name = request.header("Impersonate-User");
+  auth::UserInfo wanted;
+  wanted.name = name;
+  for (const auto& [key, value] : request.headers) {
+    if (key.empty() || (key.front() | 0x20) != 'i') continue;
+    const std::string lower = media_type(key);
+    constexpr std::string_view kExtra = "impersonate-extra-";
+    if (lower == "impersonate-group") wanted.groups.push_back(value);
+    if (lower == "impersonate-uid") wanted.uid = value;
+    if (lower.compare(0, kExtra.size(), kExtra) == 0) wanted.extra[lower.substr(kExtra.size())].push_back(value);
+  }
+  if (name.empty()) {
+    if (wanted.groups.empty() && wanted.uid.empty() && wanted.extra.empty()) return Next::kGoOn;
+    answer_status(
+        exchange.response,
+        internal_error("Internal error occurred: the request impersonates groups, a uid or extras, but no user"));
+    return Next::kAnswered;
+  }
+  const auto ask = [&](std::string_view group, std::string_view resource, std::string_view what) {
+    auth::Attributes a;
+    a.user = &exchange.user;
+    a.verb = "impersonate";
+    a.resource_request = true;
+    a.group = group;
+    a.version = "v1";
+    a.resource = resource;
+    a.name = what;
+    std::string reason;
+    if (allowed(a, reason)) return true;
+    answer_status(exchange.response, auth::forbidden(a, reason));
+    return false;
+  };
+  if (!ask("", "users", name)) return Next::kAnswered;
+  for (const std::string& group : wanted.groups)
+    if (!ask("", "groups", group)) return Next::kAnswered;
+  if (!wanted.uid.empty() && !ask("authentication.k8s.io", "uids", wanted.uid)) return Next::kAnswered;
+  for (const auto& [key, values] : wanted.extra)
+    for (const std::string& value : values)
+      if (!ask("authentication.k8s.io", "userextras", value)) return Next::kAnswered;
+  if (!wanted.in_group(auth::kGroupAuthenticated)) wanted.groups.emplace_back(auth::kGroupAuthenticated);
+  exchange.user = std::move(wanted);
+  return Next::kGoOn;
+}
+
+bool ApiServerImpl::allowed(const auth::Attributes& attributes, std::string& reason) const {
+  if (!options_.authorizer) return false;
+  auth::Authorization answer = options_.authorizer->authorize(attributes);
+  reason = std::move(answer.reason);
+  return answer.decision == auth::Decision::kAllow;
+}
+
+ApiServerImpl::Next ApiServerImpl::authorize(Exchange& exchange) {
+  if (is_public(exchange.request.path)) return Next::kGoOn;
+  const auth::Attributes attributes = attributes_of(exchange);
+  std::string reason;
+  if (allowed(attributes, reason)) return Next::kGoOn;
+  answer_status(exchange.response, auth::forbidden(attributes, reason));
+  return Next::kAnswered;
+}
+
+ApiServerImpl::Next ApiServerImpl::serve(Exchange& exchange) {
+  const http::Request& request = exchange.request;
+  http::Response& response = exchange.response;
+  if (exchange.info.resource_request) {
+    serve_resource(*options_.rest, options_.node_proxy.get(), exchange);
+    return Next::kAnswered;
+  }
+  if (request.method != "GET" && request.method != "HEAD") {
+    answer_status(response, Status(405, reason::kMethodNotAllowed,
+                                   "the server does not allow this method on the requested resource")
+                                .with_details({}));
+  } else if (request.path == "/version") {
+    response.set_header("Content-Type", "application/json");
+    response.body = version_;
+  } else if (request.path == "/metrics") {
+    response.set_header("Content-Type", "text/plain; version=0.0.4");
+    response.body = metrics();
+  } else if (!serve_health(request, response, checks_) &&
+             !serve_discovery(request, response, documents_, options_.external_address) &&
+             !serve_openapi(request, response, documents_)) {
+    answer_status(response, path_not_found_error());
+  }
+  return Next::kAnswered;
+}
+
+std::string ApiServerImpl::metrics() const {
+  std::string out = counts_.to_text();
+  const store::Store::Stats stats = options_.rest->store().stats();
+  const auto line = [&](std::string_view name, std::string_view type, std::string_view help, size_t value) {
+    out += fmt::format("# HELP {0} {2}\n# TYPE {0} {1}\n{0} {3}\n", name, type, help, value);
+  };
+  line("knarr_store_objects", "gauge", "Objects in the store.", stats.objects);
+  line("knarr_store_value_bytes", "gauge", "Bytes of the objects' values.", stats.value_bytes);
+  line("knarr_store_commits_total", "counter", "Commits answered.", stats.commits);
+  line("knarr_store_transactions_total", "counter", "Transactions of the journal; each may hold many commits.",
+       stats.transactions);
+  line("knarr_store_syncs_failed_total", "counter", "Transactions that the journal refused.", stats.syncs_failed);
+  line("knarr_store_lazy_pending", "gauge", "Writes that are not yet on disk and need not be.", stats.lazy_pending);
+  line("knarr_store_revision", "gauge", "Revision of the last write.", options_.rest->store().revision());
+  line("apiserver_current_inflight_requests_reading", "gauge", "Reading requests under way.", reading_.load());
+  line("apiserver_current_inflight_requests_mutating", "gauge", "Mutating requests under way.", mutating_.load());
+  return out;
+}
+
+}  // namespace
+
+std::unique_ptr<ApiServer> ApiServer::make(ApiServerOptions options) {
+  return std::make_unique<ApiServerImpl>(std::move(options));
+}
+
+void ApiServer::error_body(int code, std::string_view message, http::Response& response) {
+  std::string_view why = reason::kInternalError;
+  if (code == 400 || code == 431) why = reason::kBadRequest;
+  if (code == 413) why = reason::kRequestEntityTooLarge;
+  answer_status(response, Status(code, why, std::string(message)));
+}
+
+}  // namespace knarr::apiserver

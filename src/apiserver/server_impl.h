@@ -1,0 +1,76 @@
+// What the files of the HTTP front share. See include/knarr/apiserver/server.h.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "errors.h"
+#include "knarr/apiserver/server.h"
+#include "knarr/base/sync.h"
+#include "negotiate.h"
+#include "request_info.h"
+
+namespace knarr::apiserver {
+
+// One request on its way through the pipeline.
+struct Exchange {
+  const http::Request& request;
+  http::Response& response;
+  RequestInfo info;
+  auth::UserInfo user;
+  bool authenticated = false;
+  MonoTime began{};
+};
+
+// Counters of requests by what they were, for /metrics. Thread-safe.
+class RequestCounts {
+ public:
+  void add(const RequestInfo& info, int code);
+  std::string to_text() const;
+
+ private:
+  mutable Mutex mutex_;
+  std::map<std::string, uint64_t> counts_ KNARR_GUARDED_BY(mutex_);
+};
+
+// OpenAPI and discovery documents, made on first use and then kept.
+class Documents {
+ public:
+  struct Document {
+    std::string text, etag;  // etag: hash without quotes
+  };
+  // What answers `key`, made by `make` the first time.
+  std::shared_ptr<const Document> get(const std::string& key, const std::function<std::string()>& make);
+
+ private:
+  Mutex mutex_;
+  std::map<std::string, std::shared_ptr<const Document>> documents_ KNARR_GUARDED_BY(mutex_);
+};
+
+struct Check {
+  std::string name;
+  bool live;
+  std::function<Status()> check;
+};
+
+// Answers.
+void answer_status(http::Response& response, const Status& status, std::string_view continue_token = {});
+void answer_json(http::Response& response, int code, std::string text, const Output& output);
+void add_warnings(http::Response& response, const std::vector<std::string>& warnings);
+void compress(const http::Request& request, http::Response& response);  // large bodies, for clients that take gzip
+
+// Paths that are no resources. False: not one of theirs.
+bool serve_health(const http::Request& request, http::Response& response, const std::vector<Check>& checks);
+std::string version_json(std::string_view suffix);
+bool serve_discovery(const http::Request& request, http::Response& response, Documents& documents,
+                     std::string_view external_address);
+bool serve_openapi(const http::Request& request, http::Response& response, Documents& documents);
+
+// Resources.
+void serve_resource(Rest& rest, NodeProxy* nodes, Exchange& exchange);
+// pods/log, exec, attach, portforward and proxy, nodes/proxy. False: not such a subresource.
+bool serve_connect(Rest& rest, NodeProxy* nodes, const Target& target, Exchange& exchange);
+
+}  // namespace knarr::apiserver
