@@ -1,0 +1,95 @@
+// `knarr agent`: the node part, for a server on this machine (which starts it) or elsewhere (joined with a token).
+#include "knarr/agent/agent.h"
+
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+
+#include "cli/commands.h"
+#include "cli/instance.h"
+#include "cli/join.h"
+#include "knarr/base/log.h"
+#include "knarr/network/network.h"
+
+namespace knarr::cli {
+
+namespace {
+
+std::vector<std::string> split_list(std::string_view text) {
+  std::vector<std::string> parts;
+  while (!text.empty()) {
+    auto comma = text.find(',');
+    if (comma != 0) parts.emplace_back(text.substr(0, comma));
+    if (comma == std::string_view::npos) break;
+    text.remove_prefix(comma + 1);
+  }
+  return parts;
+}
+
+// The server's own agent ends with its server, whatever ended that; its pods go on.
+void follow_parent() {
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (getppid() == 1) raise(SIGTERM);  // it went before we could say so
+}
+
+}  // namespace
+
+int run_agent(const Options& options) {
+  if (!options.positional().empty())
+    return fail_usage("agent", fmt::format("unexpected argument \"{}\"", options.positional()[0]));
+  if (options.text("server").empty())
+    return fail_usage("agent", "--server is missing: which API server to join (https://HOST:PORT)");
+  bool supervised = std::getenv(kSupervisedVariable) != nullptr;
+
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  if (supervised) follow_parent();
+
+  auto instance = Instance::open(options);
+  if (!instance.ok()) return fail("agent", instance.status());
+  // An earlier agent of the same server may still be on its way out: wait for it rather than fail.
+  auto lock = lock_instance(*instance, "agent", supervised);
+  if (!lock.ok()) return fail("agent", lock.status());
+
+  agent::AgentOptions agent_options;
+  agent_options.data_dir = instance->data_dir;
+  agent_options.instance = instance->id;
+  agent_options.server_url = options.text("server");
+  agent_options.node_name = options.text("node-name").empty() ? host_name() : options.text("node-name");
+  agent_options.node_ip = options.text("node-ip").empty() ? network::primary_address() : options.text("node-ip");
+  agent_options.cluster_cidr = options.text("cluster-cidr");
+  agent_options.node_port = std::atoi(options.text("node-port").c_str());
+  agent_options.insecure_registries = split_list(options.text("insecure-registry"));
+  agent_options.version = std::string(version());
+
+  std::string directory = instance->agent();
+  if (access((directory + "/client.crt").c_str(), F_OK) != 0) {
+    if (options.text("token").empty())
+      return fail_usage("agent",
+                        "this machine has not joined yet: --token is missing (see <data-dir>/token on the server)");
+    auto status = join(options.text("server"), options.text("token"), agent_options.node_name,
+                       {agent_options.node_ip, "127.0.0.1"}, directory);
+    if (!status.ok()) return fail("agent", status);
+    log::info("agent", "joined", {{"server", options.text("server")}, {"node", agent_options.node_name}});
+  }
+  agent_options.ca_file = directory + "/ca.crt";
+  agent_options.client_certificate_file = directory + "/client.crt";
+  agent_options.client_key_file = directory + "/client.key";
+  agent_options.serving_certificate_file = directory + "/serving.crt";
+  agent_options.serving_key_file = directory + "/serving.key";
+
+  auto agent = agent::Agent::start(std::move(agent_options));
+  if (!agent.ok()) return fail("agent", agent.status());
+  int signal = 0;
+  sigwait(&signals, &signal);
+  (*agent)->stop(options.flag("keep-pods") ? agent::StopMode::kKeepPods : agent::StopMode::kGraceful);
+  return 0;
+}
+
+}  // namespace knarr::cli

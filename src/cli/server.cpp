@@ -1,0 +1,396 @@
+// `knarr server`: puts the control plane together, supervises the agent, and takes both down in order.
+#include "knarr/apiserver/server.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <filesystem>
+
+#include "cli/commands.h"
+#include "cli/instance.h"
+#include "cli/join.h"
+#include "knarr/apiserver/extract.h"
+#include "knarr/auth/pki.h"
+#include "knarr/base/log.h"
+#include "knarr/client/inprocess.h"
+#include "knarr/controllers/controllers.h"
+#include "knarr/http/server.h"
+#include "knarr/network/network.h"
+#include "knarr/scheduler/scheduler.h"
+#include "knarr/store/journal.h"
+#include "knarr/store/store.h"
+
+extern char** environ;
+
+namespace knarr::cli {
+
+namespace {
+
+// Pod addresses to try when none are asked for: the first that nothing on this machine uses yet.
+const std::vector<std::string> kClusterCidrs = {"10.42.0.0/16", "10.44.0.0/16",  "10.46.0.0/16",    "10.48.0.0/16",
+                                                "10.50.0.0/16", "172.28.0.0/16", "192.168.192.0/18"};
+
+// The agent as a child of the server: started again when it ends, with growing pauses when it ends soon.
+class AgentProcess {
+ public:
+  explicit AgentProcess(std::vector<std::string> arguments) : arguments_(std::move(arguments)) {}
+
+  Status start() {
+    std::vector<char*> argv;
+    for (auto& argument : arguments_) argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    std::vector<std::string> variables;
+    for (char** v = environ; *v; ++v) variables.emplace_back(*v);
+    variables.emplace_back(std::string(kSupervisedVariable) + "=1");
+    std::vector<char*> envp;
+    for (auto& variable : variables) envp.push_back(variable.data());
+    envp.push_back(nullptr);
+
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    sigset_t none;
+    sigemptyset(&none);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+    int error = posix_spawn(&pid_, "/proc/self/exe", nullptr, &attributes, argv.data(), envp.data());
+    posix_spawnattr_destroy(&attributes);
+    started_ = Clock::system().mono();
+    if (error != 0) {
+      pid_ = -1;
+      return errno_status(error, "start knarr agent");
+    }
+    return {};
+  }
+
+  pid_t pid() const { return pid_; }
+
+  // After SIGCHLD: did the agent end? Then start it again not before restart_at().
+  void reap() {
+    int how = 0;
+    if (pid_ <= 0 || waitpid(pid_, &how, WNOHANG) != pid_) return;
+    pid_ = -1;
+    auto now = Clock::system().mono();
+    pause_ = now - started_ > seconds(30) ? milliseconds(100) : std::min(pause_ * 2, milliseconds(10'000));
+    restart_at_ = now + pause_;
+    log::warn("server", "the agent ended; starting it again, containers keep running",
+              {{"how", WIFSIGNALED(how) ? fmt::format("signal {}", WTERMSIG(how))
+                                        : fmt::format("exit code {}", WEXITSTATUS(how))},
+               {"in_ms", pause_.count()}});
+  }
+  std::optional<MonoTime> restart_at() const { return pid_ > 0 ? std::nullopt : std::optional(restart_at_); }
+
+  void stop() {
+    if (pid_ <= 0) return;
+    kill(pid_, SIGTERM);
+    int how = 0;
+    while (waitpid(pid_, &how, 0) < 0 && errno == EINTR) {
+    }
+    pid_ = -1;
+  }
+
+ private:
+  std::vector<std::string> arguments_;
+  pid_t pid_ = -1;
+  MonoTime started_{}, restart_at_{};
+  milliseconds pause_{100};
+};
+
+struct Names {
+  ListenAddress listen;
+  std::string node_name, node_ip, cluster_cidr, service_cidr;
+  std::string url;  // as this machine reaches the API
+};
+
+Result<Names> settle_names(const Options& options, const Instance& instance) {
+  Names names;
+  KNARR_ASSIGN(names.listen, parse_listen(options.text("listen")));
+  names.node_name = options.text("node-name").empty() ? host_name() : options.text("node-name");
+  names.node_ip = options.text("node-ip").empty() ? network::primary_address() : options.text("node-ip");
+  names.service_cidr = options.text("service-cidr");
+  if (options.is_set("cluster-cidr")) {
+    names.cluster_cidr = options.text("cluster-cidr");
+  } else {
+    KNARR_ASSIGN(names.cluster_cidr, keep_in_file(instance.data_dir + "/cluster-cidr", 0644,
+                                                  [] { return network::first_free_cidr(kClusterCidrs); }));
+  }
+  return names;
+}
+
+std::string first_address(const std::string& cidr) {
+  auto slash = cidr.find('/');
+  std::string base = cidr.substr(0, slash);
+  auto dot = base.rfind('.');
+  return dot == std::string::npos ? base
+                                  : base.substr(0, dot + 1) + std::to_string(std::atoi(base.c_str() + dot + 1) + 1);
+}
+
+auth::CertificateSpec serving_spec(const Options& options, const Names& names) {
+  auth::CertificateSpec spec{
+      .common_name = "knarr-server", .organizations = {}, .dns_names = {}, .ip_addresses = {}, .server = true};
+  spec.dns_names = {"localhost",
+                    "kubernetes",
+                    "kubernetes.default",
+                    "kubernetes.default.svc",
+                    "kubernetes.default.svc.cluster.local",
+                    names.node_name};
+  spec.ip_addresses = own_addresses();
+  for (const std::string& address :
+       {std::string("127.0.0.1"), std::string("::1"), names.node_ip, first_address(names.service_cidr)}) {
+    spec.ip_addresses.push_back(address);
+  }
+  std::string_view more = options.text("tls-san");
+  while (!more.empty()) {
+    auto comma = more.find(',');
+    std::string name(more.substr(0, comma));
+    unsigned char binary[16];
+    bool address = inet_pton(AF_INET, name.c_str(), binary) == 1 || inet_pton(AF_INET6, name.c_str(), binary) == 1;
+    if (!name.empty()) (address ? spec.ip_addresses : spec.dns_names).push_back(name);
+    more = comma == std::string_view::npos ? "" : more.substr(comma + 1);
+  }
+  for (auto* list : {&spec.dns_names, &spec.ip_addresses}) {
+    std::sort(list->begin(), list->end());
+    list->erase(std::unique(list->begin(), list->end()), list->end());
+  }
+  return spec;
+}
+
+// Everything that runs inside the server, in the order in which it starts; members are destroyed in the reverse order.
+class ControlPlane {
+ public:
+  ControlPlane(const Options& options, Instance instance) : options_(options), instance_(std::move(instance)) {}
+
+  Status start() {
+    KNARR_ASSIGN(names_, settle_names(options_, instance_));
+    KNARR_RETURN_IF_ERROR(make_certificates().status());
+    KNARR_RETURN_IF_ERROR(open_store());
+    KNARR_RETURN_IF_ERROR(serve());
+    KNARR_RETURN_IF_ERROR(write_kubeconfig());
+    auto transport = client::make_inprocess_transport(*rest_, auth::internal_user("controllers"));
+    KNARR_RETURN_IF_ERROR(controllers::bootstrap(*transport));
+    controllers_ = controllers::start(
+        {.transport = transport, .ca_pem = ca_->certificate_pem(), .cluster_cidr = names_.cluster_cidr});
+    scheduler_ =
+        scheduler::start({.transport = client::make_inprocess_transport(*rest_, auth::internal_user("scheduler"))});
+    return {};
+  }
+
+  void stop() {
+    scheduler_.reset();
+    controllers_.reset();
+    if (http_) {
+      api_->detach();
+      http_->stop();
+    }
+    http_.reset();
+    api_.reset();
+    rest_.reset();
+    store_.reset();
+  }
+
+  // Makes what is missing, expiring or no longer true; answers whether the API's own certificate is new.
+  Result<bool> make_certificates() {
+    if (!ca_) {
+      KNARR_ASSIGN(ca_, auth::CertificateAuthority::load_or_create(instance_.pki(), "knarr-ca"));
+    }
+    KNARR_RETURN_IF_ERROR(ca_->ensure("admin", {.common_name = "admin",
+                                                .organizations = {"system:masters"},
+                                                .dns_names = {},
+                                                .ip_addresses = {},
+                                                .client = true})
+                              .status());
+    KNARR_RETURN_IF_ERROR(ca_->ensure("node-client", {.common_name = "knarr-server",
+                                                      .organizations = {"system:masters"},
+                                                      .dns_names = {},
+                                                      .ip_addresses = {},
+                                                      .client = true})
+                              .status());
+    if (!options_.flag("disable-agent")) {
+      KNARR_RETURN_IF_ERROR(
+          write_agent_credentials(*ca_, instance_.agent(), names_.node_name, {names_.node_ip, "127.0.0.1"}));
+    }
+    return ca_->ensure("server", serving_spec(options_, names_));
+  }
+
+  Status reload_certificates() {
+    KNARR_ASSIGN(bool renewed, make_certificates());
+    if (!renewed) return {};
+    log::info("server", "the API's certificate was renewed");
+    return http_->reload_tls();
+  }
+
+  std::vector<std::string> agent_arguments() const {
+    std::vector<std::string> arguments = {"knarr", "agent"};
+    auto add = [&](std::string_view name, const std::string& value) {
+      arguments.push_back(fmt::format("--{}={}", name, value));
+    };
+    if (options_.is_set("config")) add("config", options_.text("config"));
+    add("data-dir", instance_.data_dir);
+    add("server", names_.url);
+    add("node-name", names_.node_name);
+    add("node-ip", names_.node_ip);
+    add("cluster-cidr", names_.cluster_cidr);
+    for (std::string_view name : {"node-port", "insecure-registry", "keep-pods", "log-level", "log-format"})
+      add(name, options_.text(name));
+    return arguments;
+  }
+
+  const Names& names() const { return names_; }
+  std::string kubeconfig_path() const {
+    return options_.text("kubeconfig").empty() ? instance_.data_dir + "/kubeconfig" : options_.text("kubeconfig");
+  }
+
+ private:
+  Status open_store() {
+    std::string path = instance_.database();
+    KNARR_RETURN_IF_ERROR(linux::make_directories(path.substr(0, path.rfind('/')), 0700));
+    KNARR_ASSIGN(auto journal, store::open_sqlite_journal({.path = path}));
+    store::Store::Options options;
+    options.extract = apiserver::extract_object;
+    KNARR_ASSIGN(store_, store::Store::open(std::move(journal), std::move(options)));
+    return {};
+  }
+
+  Status serve() {
+    KNARR_ASSIGN(std::string token, join_token(instance_, *ca_, options_.text("token")));
+    rest_ = std::make_unique<apiserver::Rest>(
+        apiserver::RestOptions{.store = store_.get(), .admission = apiserver::default_admission(*store_)});
+    apiserver::ApiServerOptions api;
+    api.rest = rest_.get();
+    api.authenticator = auth::make_certificate_authenticator();
+    api.authorizer = auth::make_group_authorizer({std::string(auth::kGroupMasters), std::string(auth::kGroupNodes)});
+    api.node_proxy = apiserver::make_direct_node_proxy({.ca_file = ca_->certificate_file(),
+                                                        .certificate_file = instance_.pki() + "/node-client.crt",
+                                                        .key_file = instance_.pki() + "/node-client.key"});
+    api.version_suffix = fmt::format("knarr.{}", version());
+    api.external_address = fmt::format("{}:{}", names_.node_ip, names_.listen.port);
+    api_ = apiserver::ApiServer::make(std::move(api));
+    api_->add_check("store", true, [this] { return store_->health(); });
+
+    http::ServerOptions server;
+    server.address = names_.listen.address;
+    server.port = names_.listen.port;
+    server.tls =
+        http::TlsOptions{instance_.pki() + "/server.crt", instance_.pki() + "/server.key", ca_->certificate_file()};
+    server.error_body = apiserver::ApiServer::error_body;
+    auto started = http::Server::start(std::move(server), with_join(api_->handler(), *ca_, token));
+    if (!started.ok())
+      return std::move(started).status().with_context(fmt::format("listen on {}", options_.text("listen")));
+    http_ = std::move(started).value();
+    names_.listen.port = http_->port();
+    std::string host = names_.listen.address;
+    if (host == "0.0.0.0") host = "127.0.0.1";
+    if (host == "::") host = "::1";
+    if (host.find(':') != std::string::npos) host = "[" + host + "]";
+    names_.url = fmt::format("https://{}:{}", host, names_.listen.port);
+    api_->attach(http_->pump());
+    return {};
+  }
+
+  Status write_kubeconfig() {
+    auth::KeyPair admin;
+    KNARR_ASSIGN(admin.certificate_pem, linux::read_file(instance_.pki() + "/admin.crt"));
+    KNARR_ASSIGN(admin.key_pem, linux::read_file(instance_.pki() + "/admin.key"));
+    int mode = static_cast<int>(std::strtol(options_.text("kubeconfig-mode").c_str(), nullptr, 8));
+    std::string text = auth::kubeconfig("knarr", names_.url, ca_->certificate_pem(), "admin", admin);
+    std::string path = kubeconfig_path();
+    if (auto slash = path.rfind('/'); slash != std::string::npos && slash > 0) {
+      KNARR_RETURN_IF_ERROR(linux::make_directories(path.substr(0, slash), 0755));
+    }
+    return linux::replace_file(path, text, mode).with_context("write the admin's kubeconfig");
+  }
+
+  const Options& options_;
+  Instance instance_;
+  Names names_;
+  std::optional<auth::CertificateAuthority> ca_;
+  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<apiserver::Rest> rest_;
+  std::unique_ptr<apiserver::ApiServer> api_;
+  std::unique_ptr<http::Server> http_;
+  std::unique_ptr<controllers::Controllers> controllers_;
+  std::unique_ptr<scheduler::Scheduler> scheduler_;
+};
+
+sigset_t supervised_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (int signal : {SIGTERM, SIGINT, SIGCHLD}) sigaddset(&signals, signal);
+  return signals;
+}
+
+// Waits for signals and timers; returns when asked to stop.
+void supervise(ControlPlane& plane, AgentProcess* agent) {
+  const auto kCertificateCheck = std::chrono::hours(24);
+  sigset_t signals = supervised_signals();
+  MonoTime next_check = Clock::system().mono() + kCertificateCheck;
+  for (;;) {
+    MonoTime due = next_check;
+    if (agent && agent->restart_at()) due = std::min(due, *agent->restart_at());
+    auto wait = std::max(due - Clock::system().mono(), MonoTime::duration::zero());
+    timespec timeout{std::chrono::duration_cast<seconds>(wait).count(),
+                     std::chrono::duration_cast<std::chrono::nanoseconds>(wait % seconds(1)).count()};
+    int signal = sigtimedwait(&signals, nullptr, &timeout);
+    if (signal == SIGTERM || signal == SIGINT) return;
+    if (signal == SIGCHLD && agent) agent->reap();
+    auto now = Clock::system().mono();
+    if (agent && agent->restart_at() && *agent->restart_at() <= now) {
+      if (auto status = agent->start(); !status.ok()) {
+        log::error("server", "the agent could not be started", {{"error", status}});
+      }
+    }
+    if (now >= next_check) {
+      next_check = now + kCertificateCheck;
+      if (auto status = plane.reload_certificates(); !status.ok()) {
+        log::error("server", "certificates could not be renewed", {{"error", status}});
+      }
+    }
+  }
+}
+
+}  // namespace
+
+int run_server(const Options& options) {
+  if (!options.positional().empty())
+    return fail_usage("server", fmt::format("unexpected argument \"{}\"", options.positional()[0]));
+  if (auto listen = parse_listen(options.text("listen")); !listen.ok())
+    return fail_usage("server", listen.status().message());
+  auto begun = Clock::system().mono();
+
+  // Blocked in every thread from the start, so that only supervise() sees them.
+  sigset_t signals = supervised_signals();
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+
+  auto instance = Instance::open(options);
+  if (!instance.ok()) return fail("server", instance.status());
+  auto lock = lock_instance(*instance, "server", false);
+  if (!lock.ok()) return fail("server", lock.status());
+
+  ControlPlane plane(options, *instance);
+  if (auto status = plane.start(); !status.ok()) return fail("server", status);
+  auto elapsed = std::chrono::duration_cast<milliseconds>(Clock::system().mono() - begun);
+  log::info("server", "ready",
+            {{"url", plane.names().url},
+             {"kubeconfig", plane.kubeconfig_path()},
+             {"version", version()},
+             {"ms", elapsed.count()}});
+
+  std::optional<AgentProcess> agent;
+  if (!options.flag("disable-agent")) {
+    agent.emplace(plane.agent_arguments());
+    if (auto status = agent->start(); !status.ok()) return fail("server", status);
+  }
+  supervise(plane, agent ? &*agent : nullptr);
+
+  log::info("server", "stopping", {{"keep_pods", options.text("keep-pods")}});
+  if (agent) agent->stop();  // before the API, which it may still need to report ended pods
+  plane.stop();
+  return 0;
+}
+
+}  // namespace knarr::cli

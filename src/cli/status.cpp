@@ -1,0 +1,88 @@
+// `knarr status`: asks a running server how it is, with the credentials that lie in its data directory.
+#include <fmt/format.h>
+
+#include <csignal>
+#include <cstdio>
+
+#include "cli/commands.h"
+#include "cli/instance.h"
+#include "knarr/codec/json.h"
+#include "knarr/codec/yaml.h"
+#include "knarr/http/client.h"
+
+namespace knarr::cli {
+
+namespace {
+
+struct Counted {
+  const char* what;
+  const char* path;
+};
+constexpr Counted kCounted[] = {
+    {"nodes", "/api/v1/nodes"}, {"namespaces", "/api/v1/namespaces"}, {"pods", "/api/v1/pods"}};
+
+// The server's address as the kubeconfig says it.
+Result<std::string> server_url(const std::string& kubeconfig) {
+  KNARR_ASSIGN(std::string text, linux::read_file(kubeconfig));
+  KNARR_ASSIGN(json::Document document, yaml::parse(text));
+  const json::Value* clusters = json::find(document, "clusters");
+  if (!clusters || !clusters->IsArray() || clusters->Empty())
+    return bad_request(kubeconfig + ": there is no cluster in it");
+  std::string url(json::get_string((*clusters)[0], {"cluster", "server"}));
+  if (url.empty()) return bad_request(kubeconfig + ": its cluster has no server");
+  return url;
+}
+
+std::string lock_holder(const Instance& instance, std::string_view name) {
+  auto lock = lock_instance(instance, name, false);
+  if (lock.ok()) return "not running";
+  auto pid = linux::read_file(fmt::format("{}/{}.lock", instance.data_dir, name)).value_or("?");
+  while (!pid.empty() && std::isspace(static_cast<unsigned char>(pid.back()))) pid.pop_back();
+  return "running, pid " + pid;
+}
+
+}  // namespace
+
+int run_status(const Options& options) {
+  const std::string& data_dir = options.text("data-dir");
+  if (access(data_dir.c_str(), F_OK) != 0) {
+    return fail("status",
+                not_found(fmt::format(
+                    "there is no data directory {}; is knarr installed here? (--data-dir chooses another)", data_dir)));
+  }
+  auto instance = Instance::open(options);
+  if (!instance.ok()) return fail("status", instance.status());
+  fmt::print("data directory  {}\n", instance->data_dir);
+  fmt::print("server          {}\n", lock_holder(*instance, "server"));
+  fmt::print("agent           {}\n", lock_holder(*instance, "agent"));
+
+  std::string kubeconfig =
+      options.text("kubeconfig").empty() ? instance->data_dir + "/kubeconfig" : options.text("kubeconfig");
+  if (access(kubeconfig.c_str(), F_OK) != 0) return 1;  // a worker, or a server that never ran
+  auto url = server_url(kubeconfig);
+  if (!url.ok()) return fail("status", url.status());
+  fmt::print("API             {}\n", *url);
+  auto client = http::Client::make({.url = *url,
+                                    .ca_file = instance->pki() + "/ca.crt",
+                                    .certificate_file = instance->pki() + "/admin.crt",
+                                    .key_file = instance->pki() + "/admin.key"});
+  if (!client.ok()) return fail("status", client.status());
+  auto ready = (*client)->send({.target = "/readyz?verbose"});
+  if (!ready.ok()) return fail("status", ready.status());
+  fmt::print("ready           {}\n", ready->status == 200 ? "yes" : "no");
+  if (ready->status != 200) fmt::print("{}\n", ready->body);
+  for (const Counted& counted : kCounted) {
+    auto list = (*client)->send({.target = fmt::format("{}?limit=1", counted.path)});
+    if (!list.ok() || list->status != 200) continue;
+    auto document = json::parse(list->body);
+    if (!document.ok()) continue;
+    const json::Value* items = json::find(*document, "items");
+    int64_t count = items && items->IsArray() ? items->Size() : 0;
+    if (const json::Value* metadata = json::find(*document, "metadata"))
+      count += json::get_int(*metadata, "remainingItemCount");
+    fmt::print("{:<15} {}\n", counted.what, count);
+  }
+  return ready->status == 200 ? 0 : 1;
+}
+
+}  // namespace knarr::cli
