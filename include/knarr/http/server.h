@@ -1,9 +1,10 @@
 // The HTTPS server: accept, TLS and HTTP/1.1 for many connections on few threads.
 //
-// One loop thread (epoll) accepts, does TLS handshakes and waits for idle connections; ready requests are parsed, handled and
-// answered on a small pool of workers (about as many as cores). A handler may take the connection over (watch, upgrade):
-// afterwards the connection is the taker's and holds neither a thread nor a parser. cpp-httplib does the parsing and does not
-// show in this header. Source: RFC 9110, RFC 9112.
+// A few workers (about as many as cores) share one epoll: whichever is woken accepts, does a TLS step, or reads a
+// request without blocking and, once it is whole, runs the handler and writes the answer; an idle connection costs
+// neither a thread nor a buffer. Methods that change something (all but GET, HEAD and OPTIONS) run on a second pool,
+// since they wait for the disk. A handler may take the connection over (watch, upgrade): afterwards the connection is
+// the taker's. Sources: RFC 9110, RFC 9112.
 #pragma once
 
 #include <functional>
@@ -30,22 +31,22 @@ struct PeerCertificate {
 };
 
 struct Request {
-  std::string method;       // upper case
-  std::string target;       // as sent: /api/v1/pods?watch=1
-  std::string path;         // decoded, without query
+  std::string method;  // upper case
+  std::string target;  // as sent: /api/v1/pods?watch=1
+  std::string path;    // decoded, without query
   Query query;
   Headers headers;
   std::string body;
   std::string remote_address;  // 10.0.0.7:51234
   std::optional<PeerCertificate> peer;
 
-  std::string_view header(std::string_view name) const;                        // "" when absent
-  std::optional<std::string_view> param(std::string_view name) const;          // first value
-  std::vector<std::string_view> params(std::string_view name) const;           // all values
-  bool flag(std::string_view name) const;                                      // present and not 0/false
+  std::string_view header(std::string_view name) const;                // "" when absent
+  std::optional<std::string_view> param(std::string_view name) const;  // first value
+  std::vector<std::string_view> params(std::string_view name) const;   // all values
+  bool flag(std::string_view name) const;                              // present and not 0/false
 };
 
-// A byte stream that was taken over: a TCP connection, TLS or not. Owned by one thread at a time.
+// A byte stream that was taken over: a TCP connection, TLS or not. One thread may read while another writes.
 class Stream {
  public:
   virtual ~Stream() = default;  // closes (TLS close_notify is tried, never waited for)
@@ -61,14 +62,14 @@ class Stream {
   virtual int fd() const = 0;
 };
 
-// A response whose body comes in chunks over time, sent by the server's pump thread without a thread of its own: watches.
-// `Source::next` is called on a pump thread when the source was woken (and at first), until it answers kIdle.
+// A response whose body comes in chunks over time, sent by the server's pump thread without a thread of its own:
+// watches. `Source::next` is called on a pump thread when the source was woken (and at first), until it answers kIdle.
 class PumpSource {
  public:
   enum class More { kIdle, kAgain, kEnd };
   virtual ~PumpSource() = default;
-  // Appends what is there to send to `out`, at most about `budget` bytes. kIdle: wait for wake(). kAgain: call again when the
-  // socket took this. kEnd: send this and the last chunk, then close the stream.
+  // Appends what is there to send to `out`, at most about `budget` bytes. kIdle: wait for wake(). kAgain: call again
+  // when the socket took this. kEnd: send this and the last chunk, then close the stream.
   virtual More next(std::string& out, size_t budget) = 0;
   // When next() should be called at the latest, for time-outs and bookmarks.
   virtual std::optional<MonoTime> deadline() const { return {}; }
@@ -98,8 +99,8 @@ class Response {
   // Sends status and headers with chunked encoding, then runs `run` on a thread of its own; write() frames chunks.
   using Writer = std::function<Status(std::string_view chunk)>;
   void stream(std::function<void(const Writer& write, const std::function<bool()>& gone)> run);
-  // Hands over the raw connection on a thread of its own; nothing was written to it. `early`: bytes that the client sent
-  // after its request head.
+  // Hands over the raw connection on a thread of its own; nothing was written to it. `early`: bytes that the client
+  // sent after its request head.
   void take_over(std::function<void(std::unique_ptr<Stream> stream, std::string early)> run);
 
   struct Takeover;
@@ -110,7 +111,7 @@ using Handler = std::function<void(const Request&, Response&)>;
 
 struct TlsOptions {
   std::string certificate_file, key_file;  // PEM, with chain
-  std::string client_ca_file;              // certificates are asked for and, when shown, verified against it; "": not asked for
+  std::string client_ca_file;  // certificates are asked for and, when shown, verified against it; "": not asked for
 };
 
 struct ServerOptions {
@@ -118,6 +119,7 @@ struct ServerOptions {
   int port = 0;                       // 0: one that is free
   std::optional<TlsOptions> tls;      // none: plain HTTP
   int workers = 0;                    // 0: cores, at least 2
+  int writers = 0;                    // most threads for methods that change something; 0: 16
   size_t max_body = 3 << 20;          // larger requests get 413 (Kubernetes' limit)
   size_t max_header = 1 << 20;        // 431
   size_t max_connections = 16384;     // further ones wait in the backlog
