@@ -42,7 +42,8 @@ void print_row(const Resource& resource, const json::Value& object, WallTime now
 // The value of one of the resource's field selectors; "" when absent.
 std::string field_value(const Resource& resource, const json::Value& object, std::string_view field);
 
-// OpenAPI documents as JSON text, made from the tables. v3: one for each group version ("api/v1", "apis/apps/v1").
+// OpenAPI documents as JSON text, made from the tables anew each time: keep them. v3: one for each group version ("api/v1",
+// "apis/apps/v1"); "" for one that is not served.
 std::string openapi_v2();
 std::string openapi_v3(std::string_view group_version);
 

@@ -1,0 +1,90 @@
+#include <catch2/catch.hpp>
+#include <functional>
+#include <set>
+
+#include "knarr/schema/machinery.h"
+
+namespace json = knarr::json;
+using namespace knarr::schema;
+
+namespace {
+
+json::Document document(const std::string& text) {
+  auto parsed = json::parse(text);
+  INFO(parsed.status().to_string());
+  REQUIRE(parsed.ok());
+  return std::move(*parsed);
+}
+
+const json::Value& at(const json::Value& value, std::initializer_list<std::string_view> path) {
+  const json::Value* found = json::find(value, path);
+  REQUIRE(found != nullptr);
+  return *found;
+}
+
+// Each $ref must lead to a schema of the document.
+void check_references(const json::Value& root, std::string_view prefix, const json::Value& schemas) {
+  std::set<std::string> missing;
+  std::function<void(const json::Value&)> walk = [&](const json::Value& value) {
+    if (value.IsArray()) {
+      for (const auto& item : value.GetArray()) walk(item);
+    }
+    if (!value.IsObject()) return;
+    for (const auto& member : value.GetObject()) {
+      if (json::view(member.name) == "$ref") {
+        const std::string_view target = json::view(member.value);
+        if (!target.starts_with(prefix) || !json::find(schemas, target.substr(prefix.size()))) missing.emplace(target);
+      }
+      walk(member.value);
+    }
+  };
+  walk(root);
+  CHECK(missing == std::set<std::string>{});
+}
+
+}  // namespace
+
+TEST_CASE("openapi: version 3 of a group version", "[openapi]") {
+  const auto spec = document(openapi_v3("api/v1"));
+  const auto& schemas = at(spec, {"components", "schemas"});
+  check_references(spec, "#/components/schemas/", schemas);
+  const auto& pod = at(schemas, {"io.k8s.api.core.v1.Pod"});
+  CHECK(json::dump(at(pod, {"x-kubernetes-group-version-kind"})) == R"([{"group":"","kind":"Pod","version":"v1"}])");
+  CHECK(json::dump(at(pod, {"properties", "spec", "allOf"})) ==
+        R"([{"$ref":"#/components/schemas/io.k8s.api.core.v1.PodSpec"}])");
+  const auto& ports = at(schemas, {"io.k8s.api.core.v1.Container", "properties", "ports"});
+  CHECK(json::get_string(ports, "x-kubernetes-patch-strategy") == "merge");
+  CHECK(json::get_string(ports, "x-kubernetes-patch-merge-key") == "containerPort");
+  CHECK(json::get_string(ports, "x-kubernetes-list-type") == "map");
+  CHECK(json::dump(at(ports, {"x-kubernetes-list-map-keys"})) == R"(["containerPort","protocol"])");
+  CHECK(json::get_string(at(schemas, {"io.k8s.api.core.v1.PodSpec", "properties", "volumes"}),
+                         "x-kubernetes-patch-strategy") == "merge,retainKeys");
+  CHECK(json::dump(at(schemas, {"io.k8s.api.core.v1.ContainerPort", "required"})) == R"(["containerPort"])");
+
+  const auto& patch = at(spec, {"paths", "/api/v1/namespaces/{namespace}/pods/{name}", "patch"});
+  CHECK(json::dump(at(patch, {"x-kubernetes-group-version-kind"})) == R"({"group":"","kind":"Pod","version":"v1"})");
+  CHECK(json::find(patch, {"requestBody", "content", "application/strategic-merge-patch+json"}));
+  CHECK(json::dump(at(patch, {"parameters"})).find(R"("name":"fieldValidation")") != std::string::npos);
+  CHECK(json::find(spec, {"paths", "/api/v1/nodes/{name}", "get"}));
+  CHECK(json::find(spec, {"paths", "/api/v1/namespaces/{namespace}/pods/{name}/status", "put"}));
+  CHECK(json::find(spec, {"paths", "/api/v1/pods", "get"}));
+  CHECK_FALSE(json::find(spec, {"paths", "/api/v1/pods", "post"}));
+  CHECK(openapi_v3("apis/nothing/v1").empty());
+}
+
+TEST_CASE("openapi: version 2 has all groups", "[openapi]") {
+  const auto spec = document(openapi_v2());
+  const auto& definitions = at(spec, {"definitions"});
+  check_references(spec, "#/definitions/", definitions);
+  CHECK(json::find(definitions, "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"));
+  CHECK(json::find(spec, {"paths", "/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases", "post"}));
+  std::set<std::string> ids;
+  for (const auto& path : at(spec, {"paths"}).GetObject()) {
+    for (const auto& operation : path.value.GetObject()) {
+      const std::string id(json::get_string(operation.value, "operationId"));
+      if (id.empty()) continue;
+      INFO(id);
+      CHECK(ids.insert(id).second);
+    }
+  }
+}
