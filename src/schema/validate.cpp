@@ -1,0 +1,257 @@
+// Which rules hold for which kind, and the rules of the small kinds.
+#include "schema/validate.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <set>
+
+#include "knarr/schema/machinery.h"
+
+namespace knarr::schema {
+namespace validation {
+namespace {
+
+constexpr size_t kMaxDataBytes = 1024 * 1024;  // of a config map or secret
+constexpr std::string_view kFrozen = "field is immutable when `immutable` is set";
+
+void config_map(const core::ConfigMap& map, const core::ConfigMap* old, FieldErrors& errors) {
+  object_meta(map.metadata, old ? &old->metadata : nullptr, true, names::dns1123_subdomain, errors);
+  if (old && old->immutable.value_or(false)) {
+    if (!map.immutable.value_or(false)) errors.forbidden(Path("immutable"), kFrozen);
+    if (map.data != old->data) errors.forbidden(Path("data"), kFrozen);
+    if (map.binaryData != old->binaryData) errors.forbidden(Path("binaryData"), kFrozen);
+  }
+  size_t size = 0;
+  for (const auto& [key, value] : map.data) {
+    Path path = Path("data").key(key);
+    errors.invalid(path, key, names::config_map_key(key));
+    if (map.binaryData.count(key)) errors.invalid(path, key, "duplicate of key present in binaryData");
+    size += value.size();
+  }
+  for (const auto& [key, value] : map.binaryData) {
+    errors.invalid(Path("binaryData").key(key), key, names::config_map_key(key));
+    size += value.size();
+  }
+  if (size > kMaxDataBytes) errors.too_long(Path(), kMaxDataBytes);
+}
+
+void docker_config(const core::Secret& secret, const std::string& key, FieldErrors& errors) {
+  Path path = Path("data").key(key);
+  auto data = secret.data.find(key);
+  if (data == secret.data.end()) return errors.required(path);
+  auto document = json::parse(data->second);
+  std::string problem = document.ok() ? "json: the text is no object" : document.status().message();
+  if (!document.ok() || !document->IsObject()) errors.invalid(path, "<secret contents redacted>", problem);
+}
+
+void secret_keys(const core::Secret& secret, FieldErrors& errors) {
+  auto need = [&](std::string_view key) {
+    if (!secret.data.count(std::string(key))) errors.required(Path("data").key(key));
+  };
+  if (secret.type == "kubernetes.io/service-account-token") {
+    constexpr std::string_view kAccount = "kubernetes.io/service-account.name";
+    auto account = secret.metadata.annotations.find(std::string(kAccount));
+    if (account == secret.metadata.annotations.end() || account->second.empty())
+      errors.required(Path("metadata").child("annotations").key(kAccount));
+  } else if (secret.type == "kubernetes.io/dockercfg") {
+    docker_config(secret, ".dockercfg", errors);
+  } else if (secret.type == "kubernetes.io/dockerconfigjson") {
+    docker_config(secret, ".dockerconfigjson", errors);
+  } else if (secret.type == "kubernetes.io/basic-auth") {
+    if (secret.data.count("username") || secret.data.count("password")) return;
+    need("username");
+    need("password");
+  } else if (secret.type == "kubernetes.io/ssh-auth") {
+    auto key = secret.data.find("ssh-privatekey");
+    if (key == secret.data.end() || key->second.empty()) errors.required(Path("data").key("ssh-privatekey"));
+  } else if (secret.type == "kubernetes.io/tls") {
+    need("tls.crt");
+    need("tls.key");
+  }
+}
+
+void secret(const core::Secret& secret, const core::Secret* old, FieldErrors& errors) {
+  object_meta(secret.metadata, old ? &old->metadata : nullptr, true, names::dns1123_subdomain, errors);
+  if (old) {
+    if (secret.type != old->type) errors.invalid(Path("type"), secret.type, kImmutable);
+    if (old->immutable.value_or(false)) {
+      if (!secret.immutable.value_or(false)) errors.forbidden(Path("immutable"), kFrozen);
+      if (secret.data != old->data) errors.forbidden(Path("data"), kFrozen);
+    }
+  }
+  size_t size = 0;
+  for (const auto& [key, value] : secret.data) {
+    errors.invalid(Path("data").key(key), key, names::config_map_key(key));
+    size += value.size();
+  }
+  if (size > kMaxDataBytes) errors.too_long(Path("data"), kMaxDataBytes);
+  secret_keys(secret, errors);
+}
+
+void service_account(const core::ServiceAccount& account, const core::ServiceAccount* old, FieldErrors& errors) {
+  object_meta(account.metadata, old ? &old->metadata : nullptr, true, names::dns1123_subdomain, errors);
+}
+
+void namespace_object(const core::Namespace& ns, const core::Namespace* old, FieldErrors& errors) {
+  object_meta(ns.metadata, old ? &old->metadata : nullptr, false, names::dns1123_label, errors);
+  for (const std::string& name : ns.spec.finalizers) {
+    Path path("spec.finalizers");
+    errors.invalid(path, name, names::qualified_name(name));
+    known_finalizer(name, path, errors);
+  }
+  if (!old || ns.status == old->status) return;
+  std::string_view expected = ns.metadata.deletionTimestamp ? "Terminating" : "Active";
+  if (ns.status.phase != expected)
+    errors.invalid(Path("status.Phase"), ns.status.phase,
+                   fmt::format("may only be '{}' if `deletionTimestamp` is {}empty", expected, expected == "Active" ? "" : "not "));
+}
+
+void taints(const std::vector<core::Taint>& taints, const Path& path, FieldErrors& errors) {
+  std::set<std::pair<std::string, std::string>> seen;
+  for (size_t i = 0; i < taints.size(); ++i) {
+    const core::Taint& taint = taints[i];
+    Path at = path.index(i);
+    errors.invalid(at.child("key"), taint.key, names::qualified_name(taint.key));
+    if (auto problems = names::label_value(taint.value); !problems.empty())
+      errors.invalid(at.child("value"), taint.value, fmt::format("{}", fmt::join(problems, ";")));
+    if (taint.effect.empty()) {
+      errors.required(at.child("effect"));
+    } else {
+      taint_effect(taint.effect, at.child("effect"), errors);
+    }
+    if (!seen.emplace(taint.effect, taint.key).second)
+      errors.duplicate_json(at, api::encode(taint), "taints must be unique by key and effect pair");
+  }
+}
+
+void pod_cidrs(const std::vector<std::string>& cidrs, FieldErrors& errors) {
+  Path path("spec.podCIDRs");
+  for (size_t i = 0; i < cidrs.size(); ++i) errors.invalid(path.index(i), cidrs[i], names::cidr(cidrs[i]));
+  auto is_ipv6 = [](const std::string& cidr) { return cidr.find(':') != std::string::npos; };
+  if (cidrs.size() > 2 || (cidrs.size() == 2 && is_ipv6(cidrs[0]) == is_ipv6(cidrs[1]))) {
+    std::string list = fmt::format("[\"{}\"]", fmt::join(cidrs, "\",\""));
+    errors.invalid_json(path, list, "may specify no more than one CIDR for each IP family");
+  }
+}
+
+void node(const core::Node& node, const core::Node* old, FieldErrors& errors) {
+  object_meta(node.metadata, old ? &old->metadata : nullptr, false, names::dns1123_subdomain, errors);
+  taints(node.spec.taints, Path("metadata.taints"), errors);
+  for (const auto& [name, amount] : node.status.capacity) resource_amount(name, amount, Path("status.capacity").child(name), errors);
+  for (const auto& [name, amount] : node.status.allocatable)
+    resource_amount(name, amount, Path("status.allocatable").child(name), errors);
+  pod_cidrs(node.spec.podCIDRs, errors);
+  if (!old) return;
+  for (size_t i = 0; i < node.status.addresses.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      if (node.status.addresses[i] == node.status.addresses[j])
+        errors.duplicate_json(Path("status.addresses").index(i), api::encode(node.status.addresses[i]));
+    }
+  }
+  if (!old->spec.podCIDRs.empty() && node.spec.podCIDRs != old->spec.podCIDRs)
+    errors.forbidden(Path("spec.podCIDRs"), "node updates may not change podCIDR except from \"\" to valid");
+  if (!old->spec.providerID.empty() && node.spec.providerID != old->spec.providerID)
+    errors.forbidden(Path("spec.providerID"), "node updates may not change providerID except from \"\" to valid");
+  if (node.spec.externalID != old->spec.externalID) errors.forbidden(Path("spec.externalID"), "may not be updated");
+}
+
+void length_at_most(const std::string& text, size_t max, const Path& path, FieldErrors& errors) {
+  if (text.size() > max) errors.invalid(path, "", fmt::format("can have at most {} characters", max));
+}
+
+// Events are checked leniently: old reporters wrote them long before there were rules.
+void event(const core::Event& event, const core::Event*, FieldErrors& errors) {
+  const std::string &ns = event.metadata.namespace_, &object_ns = event.involvedObject.namespace_;
+  bool matches;
+  if (event.eventTime) {
+    matches = !object_ns.empty() || ns == "default" || ns == "kube-system";
+  } else {
+    matches = object_ns.empty() ? ns.empty() || ns == "default" : ns == object_ns;
+  }
+  if (!matches) errors.invalid(Path("involvedObject.namespace"), object_ns, "does not match event.namespace");
+  if (event.eventTime) {
+    Path component("reportingComponent");
+    if (event.reportingComponent.empty()) errors.required(component);
+    errors.invalid(component, event.reportingComponent, names::qualified_name(event.reportingComponent));
+    if (event.reportingInstance.empty()) errors.required(Path("reportingInstance"));
+    length_at_most(event.reportingInstance, 128, Path("reportingInstance"), errors);
+    if (event.action.empty()) errors.required(Path("action"));
+    length_at_most(event.action, 128, Path("action"), errors);
+    if (event.reason.empty()) errors.required(Path("reason"));
+    length_at_most(event.reason, 128, Path("reason"), errors);
+    length_at_most(event.message, 1024, Path("message"), errors);
+  }
+  errors.invalid(Path("namespace"), ns, names::dns1123_subdomain(ns));
+}
+
+void lease(const api::coordination::v1::Lease& lease, const api::coordination::v1::Lease* old, FieldErrors& errors) {
+  object_meta(lease.metadata, old ? &old->metadata : nullptr, true, names::dns1123_subdomain, errors);
+  const auto& spec = lease.spec;
+  Path path("spec");
+  if (spec.leaseDurationSeconds && *spec.leaseDurationSeconds <= 0)
+    errors.invalid(path.child("leaseDurationSeconds"), int64_t{*spec.leaseDurationSeconds}, "must be greater than 0");
+  if (spec.leaseTransitions) errors.non_negative(path.child("leaseTransitions"), *spec.leaseTransitions);
+  bool has_strategy = spec.strategy && !spec.strategy->empty();
+  if (spec.preferredHolder && !spec.preferredHolder->empty() && !has_strategy)
+    errors.forbidden(path.child("preferredHolder"), "may only be specified if `strategy` is defined");
+}
+
+void binding(const core::Binding& binding, const core::Binding*, FieldErrors& errors) {
+  if (!binding.target.kind.empty() && binding.target.kind != "Node")
+    errors.unsupported(Path("target.kind"), binding.target.kind, {"Node", "<empty>"});
+  if (binding.target.name.empty()) errors.required(Path("target.name"));
+}
+
+using Rules = void (*)(const json::Value& object, const json::Value* old, FieldErrors& errors);
+
+template <typename T, void (*rules)(const T&, const T*, FieldErrors&)>
+void typed(const json::Value& object, const json::Value* old, FieldErrors& errors) {
+  T now, before;
+  api::decode(object, now);
+  if (old != nullptr) api::decode(*old, before);
+  rules(now, old != nullptr ? &before : nullptr, errors);
+}
+
+// A kind without rules of its own: names are subdomains.
+void any_kind(const Resource& resource, const json::Value& object, const json::Value* old, FieldErrors& errors) {
+  auto meta_of = [](const json::Value& document) {
+    meta::ObjectMeta m;
+    if (const json::Value* value = json::find(document, "metadata")) api::decode(*value, m);
+    return m;
+  };
+  meta::ObjectMeta before;
+  if (old != nullptr) before = meta_of(*old);
+  object_meta(meta_of(object), old != nullptr ? &before : nullptr, resource.namespaced, names::dns1123_subdomain, errors);
+}
+
+Rules rules_of(std::string_view type) {
+  static const std::map<std::string_view, Rules> table = {
+      {"coordination/v1.Lease", typed<api::coordination::v1::Lease, lease>},
+      {"core/v1.Binding", typed<core::Binding, binding>},
+      {"core/v1.ConfigMap", typed<core::ConfigMap, config_map>},
+      {"core/v1.Event", typed<core::Event, event>},
+      {"core/v1.Namespace", typed<core::Namespace, namespace_object>},
+      {"core/v1.Node", typed<core::Node, node>},
+      {"core/v1.Pod", typed<core::Pod, pod>},
+      {"core/v1.Secret", typed<core::Secret, secret>},
+      {"core/v1.ServiceAccount", typed<core::ServiceAccount, service_account>},
+  };
+  auto it = table.find(type);
+  return it == table.end() ? nullptr : it->second;
+}
+
+}  // namespace
+}  // namespace validation
+
+std::vector<Cause> validate(const Resource& resource, const json::Value& object, const json::Value* old) {
+  FieldErrors errors;
+  if (auto rules = validation::rules_of(resource.type->name)) {
+    rules(object, old, errors);
+  } else {
+    validation::any_kind(resource, object, old, errors);
+  }
+  return errors.take();
+}
+
+}  // namespace knarr::schema

@@ -1,0 +1,53 @@
+// Validation of the single kinds; private to the module. Each function adds what is wrong to `errors`.
+#pragma once
+
+#include "knarr/codec/names.h"
+#include "knarr/codec/quantity.h"
+#include "knarr/schema/api/coordination_v1.h"
+#include "knarr/schema/api/core_v1.h"
+#include "schema/field_errors.h"
+
+namespace knarr::schema::validation {
+
+namespace core = api::core::v1;
+namespace meta = api::meta::v1;
+
+using NameRule = names::Problems (*)(std::string_view name);
+
+inline constexpr std::string_view kImmutable = "field is immutable";
+
+// Metadata. `old` is null on create.
+void object_meta(const meta::ObjectMeta& m, const meta::ObjectMeta* old, bool namespaced, NameRule rule, FieldErrors& errors);
+void labels(const std::map<std::string, std::string>& labels, const Path& path, FieldErrors& errors);
+void label_selector(const meta::LabelSelector& selector, const Path& path, FieldErrors& errors);
+// A finalizer is one of Kubernetes' own or has a prefix.
+void known_finalizer(const std::string& name, const Path& path, FieldErrors& errors);
+
+// Pods.
+void pod(const core::Pod& pod, const core::Pod* old, FieldErrors& errors);
+void pod_update(const core::Pod& pod, const core::Pod& old, FieldErrors& errors);
+void pod_status_update(const core::Pod& pod, const core::Pod& old, FieldErrors& errors);
+void containers(const core::PodSpec& spec, const Path& path, FieldErrors& errors);
+void volumes(const core::PodSpec& spec, const std::string& pod_name, const Path& path, FieldErrors& errors);
+void affinity(const core::Affinity& affinity, const Path& path, FieldErrors& errors);
+void tolerations(const std::vector<core::Toleration>& tolerations, const Path& path, FieldErrors& errors);
+void topology_spread(const std::vector<core::TopologySpreadConstraint>& constraints, const Path& path, FieldErrors& errors);
+void seccomp_profile(const core::SeccompProfile& profile, const Path& path, FieldErrors& errors);
+void app_armor_profile(const core::AppArmorProfile& profile, const Path& path, FieldErrors& errors);
+
+using Amounts = std::map<std::string, std::string>;
+void resource_requirements(const core::ResourceRequirements& r, const core::PodSpec& spec, const Path& path, FieldErrors& errors);
+// Overhead and other lists of amounts: names and quantities.
+void resource_amounts(const Amounts& amounts, const Path& path, FieldErrors& errors);
+void resource_amount(const std::string& name, const std::string& amount, const Path& path, FieldErrors& errors);
+void taint_effect(const std::string& effect, const Path& path, FieldErrors& errors);
+void field_selector(const core::ObjectFieldSelector& ref, bool in_volume, const Path& path, FieldErrors& errors);
+void resource_field_selector(const core::ResourceFieldSelector& ref, bool in_volume, const Path& path, FieldErrors& errors);
+
+// Paths inside a volume.
+void no_backsteps(const std::string& target, const Path& path, FieldErrors& errors);
+void local_descending(const std::string& target, const Path& path, FieldErrors& errors);
+void local_non_reserved(const std::string& target, const Path& path, FieldErrors& errors);
+void port_number_or_name(const IntOrString& port, const Path& path, FieldErrors& errors);
+
+}  // namespace knarr::schema::validation
