@@ -175,14 +175,17 @@ class Paths {
       group = sub->group;
       version = sub->version.empty() ? resource_.version : sub->version;
     }
-    const Type* type = sub ? type_of_kind(group, version, kind) : resource_.type;
+    // Streams (exec, attach, port-forward, proxy) name their options as kind; they and logs answer no object.
+    const bool connects = sub && kind.ends_with("Options"), text = connects || (sub && sub->name == "log");
+    const Type* type = text ? nullptr : sub ? type_of_kind(group, version, kind) : resource_.type;
     const bool deletes = verb.method == "delete", patches = verb.method == "patch", lists = verb.name == "list";
     const Type* answer = lists ? list_ : deletes ? status_ : type;
 
     out_.key(verb.method).begin();
-    out_.member("operationId", std::string(verb.id) + what);
+    out_.member("operationId", connects ? "connect" + id_ + capitalized(verb.method) + what.substr(id_.size())
+                                        : std::string(verb.id) + what);
     out_.key("tags").begin('[').string(tag_of(resource_)).end(']');
-    out_.member("x-kubernetes-action", verb.action);
+    out_.member("x-kubernetes-action", connects ? "connect" : verb.action);
     out_.key("x-kubernetes-group-version-kind")
         .begin()
         .member("group", group)
@@ -195,7 +198,7 @@ class Paths {
       const Type* options = find_type("meta/v1.DeleteOptions");
       body = options ? schemas_.reference(*options) : "";
     }
-    parameters(verb.parameters, v3_ ? "" : body, !deletes);
+    parameters(connects ? Names() : verb.parameters, v3_ ? "" : body, !deletes);
     if (v3_ && !body.empty()) request_body(body, patches, !deletes);
     if (!v3_) {
       if (patches) {
@@ -208,7 +211,11 @@ class Paths {
       out_.end(']');
       out_.key("schemes").begin('[').string("https").end(']');
     }
-    responses(verb, answer, lists);
+    if (text) {
+      text_responses();
+    } else {
+      responses(verb, answer, lists);
+    }
     out_.end();
   }
 
@@ -280,6 +287,13 @@ class Paths {
         out_.key("schema").begin().member("$ref", schema).end();
       }
     }
+    out_.end();
+  }
+
+  void text_responses() {
+    out_.key("responses").begin().key("200").begin().member("description", "OK");
+    out_.raw(v3_ ? R"("content":{"*/*":{"schema":{"type":"string"}}})" : R"("schema":{"type":"string"})").end();
+    response("401", "Unauthorized", nullptr, false);
     out_.end();
   }
 
