@@ -6,6 +6,7 @@
 #include <rapidjson/reader.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <cstring>
@@ -112,6 +113,44 @@ void drop_duplicates_sorted(Value& object) {
   }
   object.EraseMember(members + to, object.MemberEnd());
 }
+
+// Whether any object of a text has two keys with the same hash: nearly always not, and then there is nothing to name.
+class DuplicateDetector {
+ public:
+  bool found = false;
+
+  bool Null() { return true; }
+  bool Bool(bool) { return true; }
+  bool Int(int) { return true; }
+  bool Uint(unsigned) { return true; }
+  bool Int64(int64_t) { return true; }
+  bool Uint64(uint64_t) { return true; }
+  bool Double(double) { return true; }
+  bool RawNumber(const char*, rapidjson::SizeType, bool) { return true; }
+  bool String(const char*, rapidjson::SizeType, bool) { return true; }
+  bool Key(const char* s, rapidjson::SizeType n, bool) {
+    hashes_.push_back(std::hash<std::string_view>()({s, n}));
+    return true;
+  }
+  bool StartObject() { return starts_.push_back(hashes_.size()), true; }
+  bool EndObject(rapidjson::SizeType) {
+    const auto begin = hashes_.begin() + static_cast<ptrdiff_t>(starts_.back());
+    if (hashes_.end() - begin > static_cast<ptrdiff_t>(kFewMembers)) {
+      std::sort(begin, hashes_.end());
+      found = found || std::adjacent_find(begin, hashes_.end()) != hashes_.end();
+    } else {
+      for (auto hash = begin; hash != hashes_.end(); ++hash) found = found || std::find(begin, hash, *hash) != hash;
+    }
+    hashes_.erase(begin, hashes_.end());
+    starts_.pop_back();
+    return !found;
+  }
+  bool StartArray() { return true; }
+  bool EndArray(rapidjson::SizeType) { return true; }
+
+ private:
+  std::vector<size_t> hashes_, starts_;  // of all objects that are open; where each begins
+};
 
 // Follows the text's structure and remembers the keys of the objects that are open.
 class DuplicateFinder {
@@ -280,21 +319,32 @@ Result<Document> parse(std::string_view text) {
 }
 
 std::vector<std::string> duplicate_keys(std::string_view text) {
-  rapidjson::MemoryStream stream(text.data(), text.size());
-  rapidjson::Reader reader;
+  const auto read = [&](auto& handler) {
+    rapidjson::MemoryStream stream(text.data(), text.size());
+    rapidjson::Reader reader;
+    DepthLimit limited(handler);
+    reader.Parse<rapidjson::kParseDefaultFlags>(stream, limited);
+  };
+  DuplicateDetector detector;
+  read(detector);
   DuplicateFinder finder;
-  DepthLimit limited(finder);
-  reader.Parse<kParseFlags>(stream, limited);
+  if (detector.found) read(finder);
   return std::move(finder.found);
 }
 
 void append_quoted(std::string& out, std::string_view text) {
   static constexpr char kHex[] = "0123456789abcdef";
+  static constexpr auto kEscaped = [] {
+    std::array<bool, 256> escaped{};
+    for (int c = 0; c < 0x20; ++c) escaped[static_cast<size_t>(c)] = true;
+    escaped['"'] = escaped['\\'] = true;
+    return escaped;
+  }();
   out += '"';
   size_t start = 0;
   for (size_t i = 0; i < text.size(); ++i) {
     const auto c = static_cast<unsigned char>(text[i]);
-    if (c >= 0x20 && c != '"' && c != '\\') continue;
+    if (!kEscaped[c]) continue;
     out.append(text, start, i - start);
     start = i + 1;
     out += '\\';
@@ -374,6 +424,7 @@ void append(std::string& out, const Value& value) {
 
 std::string dump(const Value& value) {
   std::string out;
+  if (value.IsObject()) out.reserve(1024);
   append(out, value);
   return out;
 }
