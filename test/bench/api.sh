@@ -48,18 +48,4 @@ for ((round = 0; round < rounds; round++)); do
   stop
 done
 
-python3 - "$work/knarr.tsv" "$work/upstream.tsv" <<'TABLE'
-import statistics, sys
-def read(path):
-    figures = {}
-    for line in open(path):
-        name, value = line.split("\t")
-        figures.setdefault(name, []).append(float(value))
-    return {name: statistics.median(values) for name, values in figures.items()}
-ours, peer = read(sys.argv[1]), read(sys.argv[2])
-print(f"| figure | knarr | kube-apiserver + kine | ratio |\n|---|---|---|---|")
-for name in ours:
-    a, b = ours[name], peer.get(name, 0)
-    ratio = (a / b if name.endswith("_per_s") else b / a) if a and b else 0
-    print(f"| {name} | {a:.2f} | {b:.2f} | {ratio:.1f}x better |" if ratio >= 1 else f"| {name} | {a:.2f} | {b:.2f} | {ratio:.2f}x |")
-TABLE
+test/bench/table.py "$work/knarr.tsv" "$work/upstream.tsv" "kube-apiserver + kine"

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Builds one of upstream's programs from its Go module and prints where it is: build.sh kubectl|kube-apiserver|kine
+# Builds one of upstream's programs from its Go module and prints where it is:
+# build.sh kubectl|kube-apiserver|kube-controller-manager|kube-scheduler|kubelet|kine
 # What was built stays under build/upstream/ for the next call.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 out=$(cd "$here/../.." && pwd)/build/upstream
 version=1.36.3
-name=${1:?usage: build.sh kubectl|kube-apiserver|kine}
+name=${1:?usage: build.sh NAME}
 program=$out/$name-$version
 [[ $name == kine ]] && program=$out/kine
 
@@ -20,7 +21,7 @@ if [[ ! -x $program ]]; then
       # A module of its own: kine and Kubernetes pin different etcd versions.
       (cd "$here/kine" && CGO_ENABLED=1 go build -tags sqlite -ldflags "-s -w" -o "$program" github.com/k3s-io/kine) >&2
       ;;
-    kubectl | kube-apiserver)
+    kubectl | kube-apiserver | kube-controller-manager | kube-scheduler | kubelet)
       v=k8s.io/component-base/version
       (cd "$here" && go build -ldflags "-s -w -X $v.gitVersion=v$version -X $v.gitMajor=1 -X $v.gitMinor=36" \
         -o "$program" "k8s.io/kubernetes/cmd/$name") >&2
