@@ -207,6 +207,11 @@ Result<Answer> Rest::create(RequestContext& context, const Target& target, std::
   const bool pods = target.resource->storage_name == "pods";
   if (pods && target.subresource == "binding") return impl_->bind_pod(context, target, body);
   if (pods && target.subresource == "eviction") return evict_pod(*this, context, target, body);
+  if (target.resource->storage_name == "bindings") {  // the older way to bind: the pod is named in the body only
+    const auto binding = json::parse(body);
+    const std::string name(binding.ok() ? meta_string(*binding, "name") : "");
+    return impl_->bind_pod(context, {schema::find_resource("", "v1", "pods"), "binding", target.ns, name}, body);
+  }
   if (!target.subresource.empty()) return not_supported_error(*target.resource, "create");
   KNARR_ASSIGN(Document document, impl_->decode(context, *target.resource, body));
   return impl_->create(context, target, std::move(document));

@@ -67,6 +67,12 @@ void prepare_status(const Resource& resource, Value& object, const Value& old, A
   if (!metadata || !metadata->IsObject() || !old_metadata) return;
   if (resource.storage_name == "pods") {
     take(*metadata, *old_metadata, "ownerReferences", alloc);
+    // Set once, when the pod is created; agents need not repeat it.
+    Value* status = json::find(object, "status");
+    if (status && status->IsObject() && json::get_string(*status, "qosClass").empty()) {
+      const std::string_view qos = json::get_string(old, {"status", "qosClass"});
+      if (!qos.empty()) json::set(*status, "qosClass", qos, alloc);
+    }
   } else if (resource.storage_name == "deployments.apps") {
     take(*metadata, *old_metadata, "labels", alloc);
   }

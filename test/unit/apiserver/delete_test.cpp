@@ -1,0 +1,197 @@
+#include "fixture.h"
+
+using namespace knarr;
+using namespace knarr::apiserver;
+using namespace knarr::apiserver::test;
+
+namespace {
+
+DeleteParams grace(int64_t seconds) {
+  DeleteParams params;
+  params.grace_period_seconds = seconds;
+  return params;
+}
+
+}  // namespace
+
+TEST_CASE("deletion answers a Status, or the object, by kind") {
+  Cluster c;
+  const auto made = c.create("configmaps", config_map_json("a"));
+  const auto removed = c.rest->remove(c.context, Cluster::target("configmaps", "a"), {});
+  REQUIRE(removed.ok());
+  const auto status = parse(removed->bytes());
+  CHECK(at(status, {"kind"}) == "Status");
+  CHECK(at(status, {"status"}) == "Success");
+  CHECK(at(status, {"details", "name"}) == "a");
+  CHECK(at(status, {"details", "kind"}) == "configmaps");
+  CHECK(at(status, {"details", "uid"}) == at(made, {"metadata", "uid"}));
+  CHECK_FALSE(c.exists("configmaps", "a"));
+  c.create("pods", pod_json("p"));
+  CHECK(at(parse(c.rest->remove(c.context, Cluster::target("pods", "p"), {})->bytes()), {"kind"}) == "Pod");
+  CHECK_FALSE(c.exists("pods", "p"));
+}
+
+TEST_CASE("a pod on a node waits for it") {
+  Cluster c;
+  c.create("pods", pod_json("p", "{}", R"(,"nodeName":"n1","terminationGracePeriodSeconds":10)"));
+  const auto first = c.rest->remove(c.context, Cluster::target("pods", "p"), {});
+  REQUIRE(first.ok());
+  CHECK(first->code == 200);
+  auto pod = c.get("pods", "p");
+  CHECK(at(pod, {"metadata", "deletionTimestamp"}) == "2026-09-21T14:13:30Z");
+  CHECK(at(pod, {"metadata", "deletionGracePeriodSeconds"}) == "10");
+  CHECK(at(pod, {"metadata", "generation"}) == "2");
+  const auto revision = c.store->revision();
+  REQUIRE(c.rest->remove(c.context, Cluster::target("pods", "p"), grace(60)).ok());  // it cannot become longer
+  CHECK(c.store->revision() == revision);
+  REQUIRE(c.rest->remove(c.context, Cluster::target("pods", "p"), grace(4)).ok());
+  CHECK(at(c.get("pods", "p"), {"metadata", "deletionTimestamp"}) == "2026-09-21T14:13:24Z");
+  REQUIRE(c.rest->remove(c.context, Cluster::target("pods", "p"), grace(0)).ok());
+  CHECK_FALSE(c.exists("pods", "p"));
+}
+
+TEST_CASE("a pod that no node runs goes at once") {
+  Cluster c;
+  SECTION("unscheduled") { c.create("pods", pod_json("p")); }
+  SECTION("finished") {
+    c.create("pods", pod_json("p", "{}", R"(,"nodeName":"n1")"));
+    REQUIRE(c.rest
+                ->patch(c.context, Cluster::target("pods", "p", "status"), "application/merge-patch+json",
+                        R"({"status":{"phase":"Succeeded"}})")
+                .ok());
+  }
+  REQUIRE(c.rest->remove(c.context, Cluster::target("pods", "p"), {}).ok());
+  CHECK_FALSE(c.exists("pods", "p"));
+}
+
+TEST_CASE("finalizers hold an object until the last is gone") {
+  Cluster c;
+  c.create("configmaps", config_map_json("a", "{}", R"(,"finalizers":["x.io/one"])"));
+  REQUIRE(c.rest->remove(c.context, Cluster::target("configmaps", "a"), {}).ok());
+  CHECK(at(c.get("configmaps", "a"), {"metadata", "deletionTimestamp"}) == "2026-09-21T14:13:20Z");
+  const auto again = c.rest->create(c.context, Cluster::target("configmaps"), config_map_json("a"));
+  REQUIRE_FALSE(again.ok());
+  CHECK(again.status().message() == R"(object is being deleted: configmaps "a" already exists)");
+  const auto freed = c.rest->patch(c.context, Cluster::target("configmaps", "a"), "application/merge-patch+json",
+                                   R"({"metadata":{"finalizers":null}})");
+  INFO(freed.status().to_string());
+  REQUIRE(freed.ok());
+  CHECK_FALSE(c.exists("configmaps", "a"));
+}
+
+TEST_CASE("a pod with finalizers needs its node and them") {
+  Cluster c;
+  c.create(
+      "pods",
+      R"({"metadata":{"name":"p","finalizers":["x.io/one"]},"spec":{"nodeName":"n1","containers":[{"name":"a","image":"b"}]}})");
+  REQUIRE(c.rest->remove(c.context, Cluster::target("pods", "p"), {}).ok());
+  REQUIRE(c.rest->remove(c.context, Cluster::target("pods", "p"), grace(0)).ok());
+  CHECK(at(c.get("pods", "p"), {"metadata", "deletionGracePeriodSeconds"}) == "0");
+  REQUIRE(c.rest
+              ->patch(c.context, Cluster::target("pods", "p"), "application/merge-patch+json",
+                      R"({"metadata":{"finalizers":null}})")
+              .ok());
+  CHECK_FALSE(c.exists("pods", "p"));
+}
+
+TEST_CASE("propagation policies become the garbage collector's finalizers") {
+  Cluster c;
+  const auto finalizers = [&](const std::string& name, const std::string& policy) {
+    c.create("configmaps", config_map_json(name));
+    DeleteParams params;
+    params.propagation_policy = policy;
+    REQUIRE(c.rest->remove(c.context, Cluster::target("configmaps", name), params).ok());
+    return c.exists("configmaps", name) ? at(c.get("configmaps", name), {"metadata", "finalizers"}) : "gone";
+  };
+  CHECK(finalizers("a", "Orphan") == R"(["orphan"])");
+  CHECK(finalizers("b", "Foreground") == R"(["foregroundDeletion"])");
+  CHECK(finalizers("c", "Background") == "gone");
+  CHECK(finalizers("d", "") == "gone");
+}
+
+TEST_CASE("deletions that are refused") {
+  Cluster c;
+  c.create("configmaps", config_map_json("a"));
+  DeleteParams params;
+  SECTION("another uid") {
+    params.uid = "other";
+    const auto removed = c.rest->remove(c.context, Cluster::target("configmaps", "a"), params);
+    REQUIRE_FALSE(removed.ok());
+    CHECK(removed.status().reason() == "Conflict");
+    CHECK(removed.status().message().find("the UID in the precondition (other) does not match the UID in record") !=
+          std::string::npos);
+  }
+  SECTION("another revision") {
+    params.resource_version = "1";
+    CHECK(c.rest->remove(c.context, Cluster::target("configmaps", "a"), params).status().code() == 409);
+  }
+  SECTION("an unknown policy") {
+    params.propagation_policy = "Sometimes";
+    CHECK(c.rest->remove(c.context, Cluster::target("configmaps", "a"), params).status().code() == 422);
+  }
+  SECTION("absent") {
+    CHECK(c.rest->remove(c.context, Cluster::target("configmaps", "b"), params).status().message() ==
+          R"(configmaps "b" not found)");
+  }
+  SECTION("an immortal namespace") {
+    const auto removed = c.rest->remove(c.context, Cluster::target("namespaces", "default"), params);
+    REQUIRE_FALSE(removed.ok());
+    CHECK(removed.status().message() == R"(namespaces "default" is forbidden: this namespace may not be deleted)");
+  }
+  CHECK(c.exists("configmaps", "a"));
+}
+
+TEST_CASE("a namespace terminates, takes nothing new, and goes when it is finalized") {
+  Cluster c;
+  c.make_namespace("team");
+  REQUIRE(c.rest->remove(c.context, Cluster::target("namespaces", "team"), {}).ok());
+  auto ns = c.get("namespaces", "team");
+  CHECK(at(ns, {"status", "phase"}) == "Terminating");
+  const auto refused = c.rest->create(c.context, Cluster::target("configmaps", "", "", "team"), config_map_json("a"));
+  REQUIRE_FALSE(refused.ok());
+  CHECK(refused.status().code() == 403);
+  CHECK(
+      refused.status().message() ==
+      R"(configmaps "a" is forbidden: unable to create new content in namespace team because it is being terminated)");
+  REQUIRE(refused.status().causes().size() == 1);
+  CHECK(refused.status().causes()[0].reason == "NamespaceTerminating");
+
+  REQUIRE(c.rest
+              ->update(c.context, Cluster::target("namespaces", "team"),
+                       R"({"metadata":{"name":"team"},"spec":{"finalizers":[]}})")
+              .ok());  // not by this way
+  CHECK(c.exists("namespaces", "team"));
+  const auto done = c.rest->update(c.context, Cluster::target("namespaces", "team", "finalize"),
+                                   R"({"metadata":{"name":"team"},"spec":{"finalizers":[]}})");
+  INFO(done.status().to_string());
+  REQUIRE(done.ok());
+  CHECK_FALSE(c.exists("namespaces", "team"));
+}
+
+TEST_CASE("a collection goes by selector") {
+  Cluster c;
+  c.create("configmaps", config_map_json("a", "{}", R"(,"labels":{"x":"1"})"));
+  c.create("configmaps", config_map_json("b", "{}", R"(,"labels":{"x":"1"})"));
+  c.create("configmaps", config_map_json("c"));
+  ListParams selection;
+  selection.label_selector = "x=1";
+  const auto removed = c.rest->remove_collection(c.context, Cluster::target("configmaps"), selection, {});
+  REQUIRE(removed.ok());
+  CHECK(removed->objects.size() == 2);
+  CHECK(c.names("configmaps", {}) == std::vector<std::string>{"default/c"});
+}
+
+TEST_CASE("DeleteOptions are read from a body") {
+  DeleteParams params;
+  REQUIRE(
+      params
+          .merge_body(R"({"kind":"DeleteOptions","apiVersion":"v1","gracePeriodSeconds":3,"propagationPolicy":"Orphan",
+      "preconditions":{"uid":"u","resourceVersion":"7"}})")
+          .ok());
+  CHECK(params.grace_period_seconds == 3);
+  CHECK(params.propagation_policy == "Orphan");
+  CHECK(params.uid == "u");
+  CHECK(params.resource_version == "7");
+  CHECK_FALSE(params.merge_body("[]").ok());
+  CHECK_FALSE(params.merge_body(R"({"kind":"Pod"})").ok());
+}
