@@ -111,3 +111,19 @@ TEST_CASE("tables: types and resources are found by name") {
   CHECK(schema::find_kind("", "v1", "Pod") == schema::find_resource("", "v1", "pods"));
   CHECK(schema::find_resource("", "v1", "pods")->short_names[0] == "po");
 }
+
+TEST_CASE("everything that clients can see is documented") {
+  for (const schema::Type* type : schema::types()) {
+    INFO(type->name);
+    CHECK_FALSE(type->doc.empty());
+    for (const schema::Field& field : type->fields) {
+      INFO(field.name);
+      CHECK_FALSE(field.doc.empty());
+    }
+  }
+  for (const schema::Resource& resource : schema::resources()) {
+    INFO(resource.plural);
+    CHECK_FALSE(resource.doc.empty());
+    for (const schema::Column& column : resource.columns) CHECK_FALSE(column.doc.empty());
+  }
+}
