@@ -1,0 +1,80 @@
+#include "agent/pod_view.h"
+
+#include <algorithm>
+
+namespace knarr::agent {
+
+namespace {
+
+void take_end(ContainerView& view, const core::ContainerStateTerminated& end) {
+  view.state = ContainerView::State::kExited;
+  view.exit_code = end.exitCode;
+  view.signal = end.signal;
+  view.reason = end.reason;
+  view.message = end.message;
+  view.started_at = end.startedAt.value_or(WallTime{});
+  view.finished_at = end.finishedAt.value_or(WallTime{});
+}
+
+ContainerView from_status(const core::ContainerStatus& status) {
+  ContainerView view;
+  view.attempt = status.restartCount;
+  view.image = status.image;
+  view.image_id = status.imageID;
+  std::string_view id = status.containerID;
+  view.id = std::string(id.substr(id.find("//") == std::string_view::npos ? 0 : id.find("//") + 2));
+  if (status.lastState.terminated) view.previous = *status.lastState.terminated;
+  if (status.state.terminated) {
+    take_end(view, *status.state.terminated);
+  } else if (status.state.running) {
+    core::ContainerStateTerminated lost;
+    lost.exitCode = 137;
+    lost.reason = "ContainerStatusUnknown";
+    lost.message = "The container could not be located when the pod was terminated";
+    lost.startedAt = status.state.running->startedAt;
+    take_end(view, lost);
+  } else if (view.previous) {  // it waited to be started again
+    take_end(view, *view.previous);
+    view.previous.reset();
+  } else {
+    view.id.clear();
+  }
+  return view;
+}
+
+}  // namespace
+
+PodView view_from_status(const core::Pod& pod) {
+  PodView view;
+  if (pod.status.startTime) view.start_time = *pod.status.startTime;
+  view.host_ip = pod.status.hostIP;
+  for (const auto& ip : pod.status.podIPs) view.pod_ips.push_back(ip.ip);
+  for (const auto* statuses : {&pod.status.initContainerStatuses, &pod.status.containerStatuses}) {
+    for (const auto& status : *statuses) view.containers[status.name] = from_status(status);
+  }
+  return view;
+}
+
+bool should_restart(const core::Container& container, const core::PodSpec& spec, bool init, int exit_code) {
+  for (const auto& rule : container.restartPolicyRules) {
+    if (!rule.exitCodes) continue;
+    const auto& values = rule.exitCodes->values;
+    bool listed = std::find(values.begin(), values.end(), exit_code) != values.end();
+    if (listed == (rule.exitCodes->operator_ == "In")) return rule.action == "Restart";
+  }
+  const std::string& policy = container.restartPolicy ? *container.restartPolicy : spec.restartPolicy;
+  if (policy == "Never") return false;
+  if (policy == "OnFailure" || (init && !is_sidecar(container))) return exit_code != 0;
+  return true;
+}
+
+const core::Container* find_container(const core::PodSpec& spec, std::string_view name) {
+  for (const auto* containers : {&spec.containers, &spec.initContainers}) {
+    for (const auto& container : *containers) {
+      if (container.name == name) return &container;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace knarr::agent

@@ -1,0 +1,555 @@
+#include "agent/pods.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "knarr/base/log.h"
+#include "knarr/linux/tree.h"
+
+namespace knarr::agent {
+
+namespace {
+
+using State = ContainerView::State;
+
+constexpr int kWorkers = 4, kReporters = 2;
+constexpr size_t kTaskThreads = 16, kProbeThreads = 8;
+constexpr int kStepsAtOnce = 64;  // of one pod, before others have their turn
+
+uint64_t version_of(const core::Pod& pod) { return std::strtoull(pod.metadata.resourceVersion.c_str(), nullptr, 10); }
+
+}  // namespace
+
+void take_runtime_status(ContainerView& view, const runtime::ContainerStatus& status) {
+  view.started_at = status.started_at;
+  if (status.state == runtime::ContainerState::kRunning) {
+    view.state = State::kRunning;
+    return;
+  }
+  if (status.state != runtime::ContainerState::kExited) return;
+  view.state = State::kExited;
+  view.finished_at = status.finished_at;
+  view.signal = status.signal;
+  view.exit_code = status.signal != 0 && status.exit_code == 0 ? 128 + status.signal : status.exit_code;
+  view.reason = status.oom_killed ? "OOMKilled" : status.reason;
+  view.message = status.message;
+  view.ready = view.hook_running = view.stopping = false;
+  view.must_end.clear();
+}
+
+Pods::Pods(PodServices services)
+    : services_(std::move(services)),
+      api_(services_.transport),
+      queue_({.name = "pods",
+              .retry_base = milliseconds(100),
+              .retry_limit = milliseconds(30'000),
+              .clock = services_.clock}),
+      reports_({.name = "pod status",
+                .retry_base = milliseconds(50),
+                .retry_limit = milliseconds(10'000),
+                .clock = services_.clock}),
+      tasks_(kTaskThreads),
+      probing_(kProbeThreads),
+      puller_(
+          *services_.images, *services_.sources, tasks_, *services_.clock,
+          [this](const ImagePuller::Note& note) {
+            PodPtr pod;
+            with_entry(note.pod_uid, [&](Entry& entry) { pod = entry.pod; });
+            auto type = note.warning ? client::kEventWarning : client::kEventNormal;
+            if (pod) event(*pod, note.container, type, note.reason, note.message);
+          },
+          [this](const std::string& uid) { wake(uid); }),
+      probes_(*services_.timers, probing_, *services_.handlers,
+              [this](const Probes::Result& result) { on_probe(result); }) {}
+
+Pods::~Pods() { stop(); }
+
+void Pods::adopt(std::vector<runtime::PodSandboxStatus> found) {
+  Lock lock(mutex_);
+  for (auto& sandbox : found) {
+    std::string uid = sandbox.spec.id;
+    adopted_.insert_or_assign(uid, std::move(sandbox));
+  }
+}
+
+void Pods::start(std::shared_ptr<client::Informer<core::Pod>> informer) {
+  informer_ = std::move(informer);
+  informer_->add_handlers({.add = [this](const PodPtr& pod) { on_pod(pod); },
+                           .update = [this](const PodPtr&, const PodPtr& pod) { on_pod(pod); },
+                           .remove = [this](const PodPtr& pod) { on_pod_removed(pod); }});
+  workers_ = client::run_workers(queue_, kWorkers, [this](const std::string& uid) { return sync(uid); });
+  reporters_ = client::run_workers(reports_, kReporters, [this](const std::string& uid) { return report(uid); });
+  informer_->start();
+}
+
+void Pods::stop() {
+  if (informer_) informer_->stop();
+  client::Timers::Id refresh;
+  {
+    Lock lock(mutex_);
+    refresh = refresh_timer_;
+  }
+  services_.timers->cancel(refresh);
+  probes_.stop_all();
+  workers_.stop();
+  reporters_.stop();
+  std::vector<client::Timers::Id> timers;
+  {
+    Lock lock(mutex_);
+    for (auto& [uid, entry] : entries_) {
+      for (auto& [name, stop] : entry.stops) timers.push_back(stop.timer);
+    }
+  }
+  for (auto timer : timers) services_.timers->cancel(timer);
+  probing_.stop();
+  tasks_.stop();
+}
+
+// --- causes
+// -----------------------------------------------------------------------------------------------------------------
+
+void Pods::on_pod(const PodPtr& pod) {
+  const std::string& uid = pod->metadata.uid;
+  std::optional<PodView> adopted;
+  {
+    Lock lock(mutex_);
+    auto [it, fresh] = entries_.try_emplace(uid);
+    Entry& entry = it->second;
+    if (!fresh) {
+      if (entry.pod && version_of(*entry.pod) > version_of(*pod)) return;  // an answer to a write of ours came first
+      entry.pod = pod;
+    } else {
+      entry.pod = pod;
+      entry.view = view_from_status(*pod);
+      entry.view.host_ip = services_.node_ip;
+      if (entry.view.start_time == WallTime{}) entry.view.start_time = services_.clock->wall();
+      if (auto known = adopted_.find(uid); known != adopted_.end()) {
+        adopt_into(entry, known->second);
+        adopted_.erase(known);
+        adopted = entry.view;
+      }
+    }
+  }
+  if (adopted) start_probes(*pod, *adopted);
+  wake(uid);
+}
+
+void Pods::adopt_into(Entry& entry, const runtime::PodSandboxStatus& sandbox) {
+  entry.view.has_sandbox = true;
+  if (network::PodNetwork* network = services_.network(); network && entry.view.pod_ips.empty()) {
+    for (auto& [uid, address] : network->list()) {
+      if (uid == entry.pod->metadata.uid) entry.view.pod_ips = {address.address};
+    }
+  }
+  for (const auto& status : sandbox.containers) {
+    const core::Container* container = find_container(entry.pod->spec, status.name);
+    if (!container || status.state == runtime::ContainerState::kCreated) continue;
+    ContainerView& view = entry.view.containers[status.name];
+    if (view.in_sandbox && view.attempt > status.attempt) continue;  // an earlier run of the same container
+    bool told = view.id == status.id;                                // the API heard of this run before
+    ContainerView before = view;
+    if (!told && before.state == State::kExited) view.previous.reset();
+    view.id = status.id;
+    view.attempt = status.attempt;
+    view.in_sandbox = true;
+    view.image = told ? before.image : container->image;
+    take_runtime_status(view, status);
+    if (view.state == State::kExited) {
+      entry.unread_ends.insert(status.name);
+      continue;
+    }
+    const core::ContainerStatus* api = nullptr;
+    for (const auto* statuses : {&entry.pod->status.containerStatuses, &entry.pod->status.initContainerStatuses}) {
+      for (const auto& s : *statuses) {
+        if (s.name == status.name) api = &s;
+      }
+    }
+    view.started = !container->startupProbe || (told && api && api->started.value_or(false));
+    view.ready = !container->readinessProbe || (told && api && api->ready);
+  }
+}
+
+void Pods::start_probes(const core::Pod& pod, const PodView& view) {
+  for (const auto& [name, container] : view.containers) {
+    const core::Container* spec = find_container(pod.spec, name);
+    if (!spec || container.state != State::kRunning) continue;
+    std::string host = view.pod_ips.empty() ? services_.node_ip : view.pod_ips.front();
+    probes_.start({pod.metadata.uid, container.id, host}, *spec, container.started_at, services_.clock->wall(),
+                  container.started);
+  }
+}
+
+void Pods::on_pod_removed(const PodPtr& pod) {
+  bool known = with_entry(pod->metadata.uid, [&](Entry& entry) {
+    entry.in_api = false;
+    entry.pod = pod;
+    entry.view.terminating = true;
+  });
+  if (known) wake(pod->metadata.uid);
+}
+
+void Pods::on_container(const std::string& pod_id, const runtime::ContainerStatus& status) {
+  std::vector<std::function<void(const std::string&)>> watchers;
+  bool relevant = false;
+  with_entry(pod_id, [&](Entry& entry) {
+    auto it = entry.view.containers.find(status.name);
+    if (it == entry.view.containers.end() || it->second.id != status.id) return;
+    bool was_exited = it->second.state == State::kExited;
+    take_runtime_status(it->second, status);
+    if (it->second.state != State::kExited || was_exited) return;
+    relevant = true;
+    entry.unread_ends.insert(status.name);
+    if (auto stop = entry.stops.find(status.name); stop != entry.stops.end()) {
+      entry.stops.erase(stop);  // its timer finds another state and does nothing
+    }
+    for (auto& [id, callback] : end_watchers_) watchers.push_back(callback);
+  });
+  for (auto& callback : watchers) callback(status.id);
+  if (relevant) wake(pod_id);
+}
+
+void Pods::on_sandbox_lost(const std::string& pod_id) {
+  WallTime now = services_.clock->wall();
+  PodPtr pod;
+  std::vector<std::string> lost;
+  with_entry(pod_id, [&](Entry& entry) {
+    if (!entry.view.has_sandbox) return;
+    pod = entry.pod;
+    entry.view.has_sandbox = false;
+    for (auto& [name, container] : entry.view.containers) {
+      container.in_sandbox = false;
+      if (container.state != State::kRunning) continue;
+      lost.push_back(container.id);
+      container.state = State::kExited;
+      container.exit_code = 137;
+      container.reason = "ContainerStatusUnknown";
+      container.message = "The container could not be located when the pod was terminated";
+      container.finished_at = now;
+      container.ready = container.hook_running = container.stopping = false;
+    }
+    entry.stops.clear();
+  });
+  if (!pod) return;
+  event(*pod, "", client::kEventNormal, "SandboxChanged", "Pod sandbox changed, it will be killed and re-created.");
+  for (const auto& id : lost) probes_.stop(id);
+  wake(pod_id);
+}
+
+void Pods::on_probe(const Probes::Result& result) {
+  PodPtr pod;
+  bool changed = false;
+  with_entry(result.pod_id, [&](Entry& entry) {
+    auto it = entry.view.containers.find(result.container);
+    if (it == entry.view.containers.end() || it->second.id != result.container_id ||
+        it->second.state != State::kRunning)
+      return;
+    pod = entry.pod;
+    ContainerView& container = it->second;
+    if (!result.decided) return;
+    switch (result.kind) {
+      case ProbeKind::kReadiness:
+        changed = container.ready != result.success;
+        container.ready = result.success;
+        break;
+      case ProbeKind::kStartup:
+        if (result.success) {
+          changed = !container.started;
+          container.started = true;
+          break;
+        }
+        [[fallthrough]];
+      case ProbeKind::kLiveness:
+        if (result.success || !container.must_end.empty()) break;
+        changed = true;
+        container.must_end = fmt::format("Container {} failed {} probe, will be restarted", result.container,
+                                         result.kind == ProbeKind::kStartup ? "startup" : "liveness");
+        break;
+    }
+  });
+  if (!pod) return;
+  if (!result.success) {
+    event(*pod, result.container, client::kEventWarning, "Unhealthy",
+          fmt::format("{} probe failed: {}", to_string(result.kind), result.output));
+  }
+  if (changed) wake(result.pod_id);
+}
+
+// --- the work on one pod
+// ------------------------------------------------------------------------------------------------------
+
+Status Pods::sync(const std::string& uid) {
+  for (int i = 0; i < kStepsAtOnce; ++i) {
+    if (sync_once(uid) == Step::kDone) return {};
+  }
+  queue_.add(uid);
+  return {};
+}
+
+Pods::Step Pods::sync_once(const std::string& uid) {
+  PodPtr pod;
+  PodView view;
+  bool in_api = true, gone = false, ends = false;
+  bool known = with_entry(uid, [&](Entry& entry) {
+    if (entry.pod->metadata.deletionTimestamp) entry.view.terminating = true;
+    pod = entry.pod;
+    view = entry.view;
+    in_api = entry.in_api;
+    gone = entry.sandbox_gone;
+    ends = !entry.unread_ends.empty();
+  });
+  if (!known) return Step::kDone;
+  if (ends) {
+    read_ends(uid, *pod);
+    return Step::kAgain;
+  }
+
+  WallTime now = services_.clock->wall();
+  Plan plan = make_plan(*pod, view, now);
+  if (plan.past_deadline) {
+    with_entry(uid, [&](Entry& entry) {
+      entry.view.terminating = true;
+      entry.view.end_reason = "DeadlineExceeded";
+      entry.view.end_message = "Pod was active on the node longer than the specified deadline";
+    });
+    event(*pod, "", client::kEventNormal, "DeadlineExceeded",
+          "Pod was active on the node longer than the specified deadline");
+    return Step::kAgain;
+  }
+  if (plan.wake) queue_.add_after(uid, std::chrono::ceil<milliseconds>(*plan.wake - now));
+  apply_waiting(pod, plan);
+  for (const auto& stop : plan.stop) stop_container(pod, view, stop);
+
+  bool again = false;
+  if (plan.create_sandbox) again = make_sandbox(pod, view);
+  for (const auto& name : plan.start) {
+    if (start_container(pod, view, name)) again = true;
+    bool hook = false;
+    with_entry(uid, [&](Entry& entry) { hook = entry.view.container(name).hook_running; });
+    if (hook) break;
+  }
+  if (plan.remove_sandbox) again = remove_sandbox(uid, *pod);
+  if (again) return Step::kAgain;
+
+  // Nothing runs and nothing will: what is left on the node goes before the API hears that it has ended.
+  bool nothing = !view.has_sandbox && plan.stop.empty() && (view.terminating || has_ended(*pod));
+  if (nothing && !gone && !remove_sandbox(uid, *pod)) return Step::kDone;
+  if (nothing && !in_api) {
+    forget(uid);
+    return Step::kDone;
+  }
+  reports_.add(uid);
+  return Step::kDone;
+}
+
+void Pods::apply_waiting(const PodPtr& pod, const Plan& plan) {
+  for (const auto& waiting : plan.waiting) {
+    bool fresh = false;
+    with_entry(pod->metadata.uid, [&](Entry& entry) {
+      auto it = entry.view.containers.find(waiting.container);
+      if (it == entry.view.containers.end()) return;
+      fresh = it->second.waiting_reason != waiting.reason || it->second.waiting_message != waiting.message;
+      it->second.waiting_reason = waiting.reason;
+      it->second.waiting_message = waiting.message;
+    });
+    if (fresh) {
+      event(*pod, waiting.container, client::kEventWarning, "BackOff",
+            fmt::format("Back-off restarting failed container {} in pod {}_{}({})", waiting.container,
+                        pod->metadata.name, pod->metadata.namespace_, pod->metadata.uid));
+    }
+  }
+}
+
+void Pods::forget(const std::string& uid) {
+  PodPtr pod;
+  {
+    Lock lock(mutex_);
+    auto it = entries_.find(uid);
+    if (it == entries_.end()) return;
+    pod = it->second.pod;
+    entries_.erase(it);
+    changed_.notify_all();
+  }
+  puller_.forget(uid);
+  if (auto status = linux::remove_tree(log_directory(*pod)); !status.ok()) {
+    log::warn("agent", "a pod's logs stay behind", {{"pod", client::key_of(*pod)}, {"error", status}});
+  }
+  log::info("agent", "pod removed", {{"pod", client::key_of(*pod)}, {"uid", uid}});
+}
+
+// --- the whole node
+// -----------------------------------------------------------------------------------------------------------
+
+void Pods::remove_unknown() {
+  std::map<std::string, runtime::PodSandboxStatus> unknown;
+  std::vector<std::string> keep;
+  {
+    Lock lock(mutex_);
+    unknown.swap(adopted_);
+    for (auto& [uid, entry] : entries_) keep.push_back(uid);
+  }
+  for (auto& [uid, sandbox] : unknown) {
+    log::info("agent", "removing a pod that the API does not know",
+              {{"pod", sandbox.spec.namespace_ + "/" + sandbox.spec.name}, {"uid", uid}});
+    auto status = services_.runtime->remove_sandbox(uid);
+    if (!status.ok()) log::warn("agent", "cannot remove it", {{"uid", uid}, {"error", status}});
+    if (network::PodNetwork* network = services_.network()) (void)network->detach(uid);
+    (void)linux::remove_tree(sandbox.spec.log_directory);
+  }
+  if (network::PodNetwork* network = services_.network()) {
+    if (auto status = network->keep_only(keep); !status.ok()) {
+      log::warn("agent", "addresses of earlier pods stay behind", {{"error", status}});
+    }
+  }
+  auto directories = linux::list_directory(services_.data_dir + "/pods");
+  if (!directories.ok()) return;
+  for (const auto& uid : *directories) {
+    if (std::find(keep.begin(), keep.end(), uid) != keep.end()) continue;
+    if (auto status = volume::PodVolumes(pod_directory(uid)).remove_all(); !status.ok()) {
+      log::warn("agent", "volumes of an earlier pod stay behind", {{"uid", uid}, {"error", status}});
+      continue;
+    }
+    (void)linux::remove_tree(pod_directory(uid));
+  }
+}
+
+void Pods::retry_all() {
+  std::vector<std::string> uids;
+  {
+    Lock lock(mutex_);
+    for (auto& [uid, entry] : entries_) {
+      entry.retry_sandbox = {};
+      uids.push_back(uid);
+    }
+  }
+  for (const auto& uid : uids) wake(uid);
+}
+
+void Pods::drain(seconds limit) {
+  informer_->stop();
+  reporters_.stop();  // the API goes on thinking of them as it did: the next agent starts them again
+  std::vector<std::string> uids;
+  {
+    Lock lock(mutex_);
+    draining_ = true;
+    drain_grace_ = limit;
+    for (auto& [uid, entry] : entries_) {
+      entry.view.terminating = true;
+      uids.push_back(uid);
+    }
+  }
+  for (const auto& uid : uids) wake(uid);
+  Lock lock(mutex_);
+  changed_.wait_for(lock, limit + seconds(5), [&] {
+    return std::all_of(entries_.begin(), entries_.end(), [](const auto& entry) { return entry.second.sandbox_gone; });
+  });
+}
+
+Result<ContainerLocation> Pods::locate(std::string_view ns, std::string_view pod_name, std::string_view container_name,
+                                       std::string_view uid) {
+  Lock lock(mutex_);
+  const Entry* found = nullptr;
+  for (const auto& [id, entry] : entries_) {
+    if (entry.pod->metadata.namespace_ != ns || entry.pod->metadata.name != pod_name || (!uid.empty() && id != uid))
+      continue;
+    if (!found || found->pod->metadata.creationTimestamp < entry.pod->metadata.creationTimestamp) found = &entry;
+  }
+  if (!found) return not_found(fmt::format("pod \"{}/{}\" not found", ns, pod_name));
+  const core::Pod& pod = *found->pod;
+  const core::Container* spec = find_container(pod.spec, container_name);
+  if (!spec) {
+    return not_found(fmt::format("container {} not found in pod {}_{}", container_name, pod_name, ns));
+  }
+  const ContainerView& container = found->view.container(std::string(container_name));
+  ContainerLocation location;
+  location.pod_uid = pod.metadata.uid;
+  location.container_id = container.id;
+  location.attempt = container.attempt;
+  location.running = container.state == State::kRunning;
+  location.started_once = container.state != State::kNone;
+  location.waiting_reason = !container.waiting_reason.empty() ? container.waiting_reason
+                            : pod.spec.initContainers.empty() ? "ContainerCreating"
+                                                              : "PodInitializing";
+  location.tty = spec->tty;
+  location.stdin_open = spec->stdin;
+  location.log_path = log_path(pod, std::string(container_name), container.attempt);
+  if (container.attempt > 0)
+    location.previous_log_path = log_path(pod, std::string(container_name), container.attempt - 1);
+  return location;
+}
+
+std::vector<Pods::PodPtr> Pods::list() {
+  std::vector<PodPtr> pods;
+  Lock lock(mutex_);
+  for (auto& [uid, entry] : entries_) pods.push_back(entry.pod);
+  return pods;
+}
+
+std::vector<std::string> Pods::images_in_use() {
+  std::set<std::string> ids;
+  Lock lock(mutex_);
+  for (auto& [uid, entry] : entries_) {
+    for (auto& [name, container] : entry.view.containers) {
+      if (auto image = services_.images->find(container.image_id)) ids.insert(image->id);
+    }
+    for (const auto* containers : {&entry.pod->spec.containers, &entry.pod->spec.initContainers}) {
+      for (const auto& container : *containers) {
+        if (auto image = services_.images->find(container.image)) ids.insert(image->id);
+      }
+    }
+  }
+  return {ids.begin(), ids.end()};
+}
+
+uint64_t Pods::watch_ends(std::function<void(const std::string& container_id)> callback) {
+  Lock lock(mutex_);
+  end_watchers_.emplace(next_watcher_, std::move(callback));
+  return next_watcher_++;
+}
+
+void Pods::unwatch_ends(uint64_t id) {
+  Lock lock(mutex_);
+  end_watchers_.erase(id);
+}
+
+std::optional<bool> Pods::is_running(const std::string& pod_uid, const std::string& container_id) {
+  std::optional<bool> running;
+  with_entry(pod_uid, [&](Entry& entry) {
+    for (auto& [name, container] : entry.view.containers) {
+      if (container.id == container_id) running = container.state == State::kRunning;
+    }
+  });
+  return running;
+}
+
+void Pods::event(const core::Pod& pod, const std::string& container, std::string_view type, std::string_view reason,
+                 std::string_view message) const {
+  std::string path;
+  if (!container.empty()) {
+    bool init = std::any_of(pod.spec.initContainers.begin(), pod.spec.initContainers.end(),
+                            [&](const core::Container& c) { return c.name == container; });
+    path = fmt::format("spec.{}{{{}}}", init ? "initContainers" : "containers", container);
+  }
+  services_.events->event(client::event_ref(pod, std::move(path)), type, reason, message);
+}
+
+bool Pods::told_before(const std::string& uid, const std::string& what) {
+  bool fresh = false;
+  with_entry(uid, [&](Entry& entry) { fresh = entry.told.insert(what).second; });
+  return !fresh;
+}
+
+std::string Pods::log_directory(const core::Pod& pod) const {
+  return fmt::format("{}/log/pods/{}_{}_{}", services_.data_dir, pod.metadata.namespace_, pod.metadata.name,
+                     pod.metadata.uid);
+}
+
+std::string Pods::log_path(const core::Pod& pod, const std::string& container, int attempt) const {
+  return fmt::format("{}/{}/{}.log", log_directory(pod), container, attempt);
+}
+
+std::string Pods::termination_path(const core::Pod& pod, const std::string& container, const std::string& id) const {
+  return fmt::format("{}/containers/{}/{}", pod_directory(pod.metadata.uid), container, id);
+}
+
+}  // namespace knarr::agent

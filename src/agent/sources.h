@@ -1,0 +1,96 @@
+// The ConfigMaps and Secrets that pods of this node name, fetched when asked for and remembered: a container can be
+// started again while the server is away. Thread-safe.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "agent/pod_view.h"
+#include "knarr/base/sync.h"
+#include "knarr/client/typed.h"
+
+namespace knarr::agent {
+
+class Sources {
+ public:
+  virtual ~Sources() = default;
+  // Not older than `age`, or as old as it is when the server cannot be reached. NotFound as the API says it.
+  virtual Result<std::shared_ptr<const core::ConfigMap>> config_map(const std::string& ns, const std::string& name,
+                                                                    seconds age) = 0;
+  virtual Result<std::shared_ptr<const core::Secret>> secret(const std::string& ns, const std::string& name,
+                                                             seconds age) = 0;
+};
+
+class ApiSources : public Sources {
+ public:
+  ApiSources(std::shared_ptr<client::Transport> transport, const Clock& clock)
+      : config_maps_(client::Typed<core::ConfigMap>(transport), clock),
+        secrets_(client::Typed<core::Secret>(transport), clock) {}
+
+  Result<std::shared_ptr<const core::ConfigMap>> config_map(const std::string& ns, const std::string& name,
+                                                            seconds age) override {
+    return config_maps_.get(ns, name, age);
+  }
+  Result<std::shared_ptr<const core::Secret>> secret(const std::string& ns, const std::string& name,
+                                                     seconds age) override {
+    return secrets_.get(ns, name, age);
+  }
+  // Forgets what nobody asked for during the last `age`.
+  void forget(seconds age) {
+    config_maps_.forget(age);
+    secrets_.forget(age);
+  }
+
+ private:
+  template <typename T>
+  class Cache {
+   public:
+    Cache(client::Typed<T> api, const Clock& clock) : api_(std::move(api)), clock_(clock) {}
+
+    Result<std::shared_ptr<const T>> get(const std::string& ns, const std::string& name, seconds age) {
+      std::string key = client::make_key(ns, name);
+      MonoTime now = clock_.mono();
+      std::shared_ptr<const T> known;
+      {
+        Lock lock(mutex_);
+        if (auto it = entries_.find(key); it != entries_.end()) {
+          it->second.used = now;
+          known = it->second.object;
+          if (known->immutable.value_or(false) || now - it->second.fetched < age) return known;
+        }
+      }
+      auto fetched = api_.get(ns, name);
+      if (!fetched.ok()) {
+        if (known && fetched.status().code() >= 500) return known;
+        Lock lock(mutex_);
+        entries_.erase(key);
+        return std::move(fetched).status();
+      }
+      auto object = std::make_shared<const T>(std::move(*fetched));
+      Lock lock(mutex_);
+      entries_[key] = {object, now, now};
+      return object;
+    }
+
+    void forget(seconds age) {
+      Lock lock(mutex_);
+      std::erase_if(entries_, [&](const auto& entry) { return clock_.mono() - entry.second.used > age; });
+    }
+
+   private:
+    struct Entry {
+      std::shared_ptr<const T> object;
+      MonoTime fetched, used;
+    };
+    const client::Typed<T> api_;
+    const Clock& clock_;
+    Mutex mutex_;
+    std::map<std::string, Entry> entries_ KNARR_GUARDED_BY(mutex_);
+  };
+
+  Cache<core::ConfigMap> config_maps_;
+  Cache<core::Secret> secrets_;
+};
+
+}  // namespace knarr::agent
