@@ -17,7 +17,8 @@ add_compile_options(-Wall -Wextra -Wpedantic -Wno-unused-parameter -Wno-missing-
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)
 elseif(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
-  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wthread-safety>)
+  # RapidJSON 1.1 compares its iterators with operators that C++20 may also read the other way round.
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wthread-safety> $<$<COMPILE_LANGUAGE:CXX>:-Wno-ambiguous-reversed-operator>)
 endif()
 add_compile_definitions(_GNU_SOURCE _FILE_OFFSET_BITS=64)
 
@@ -26,9 +27,11 @@ if(KNARR_SANITIZE)
   add_link_options(-fsanitize=${KNARR_SANITIZE})
 endif()
 if(KNARR_STATIC)
-  set(CMAKE_FIND_LIBRARY_SUFFIXES .a)
+  # Mostly static: Debian ships cpp-httplib as a shared library only, so the C library stays shared too. Everything else goes in.
+  set(CMAKE_FIND_LIBRARY_SUFFIXES .a .so)
   set(OPENSSL_USE_STATIC_LIBS ON)
-  add_link_options(-static)
+  set(ZLIB_USE_STATIC_LIBS ON)
+  add_link_options(-static-libstdc++ -static-libgcc)
 endif()
 add_link_options(-Wl,--gc-sections)
 add_compile_options(-ffunction-sections -fdata-sections)

@@ -9,6 +9,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <set>
 
@@ -16,15 +17,16 @@ namespace knarr::json {
 
 namespace {
 
-constexpr unsigned kParseFlags = rapidjson::kParseValidateEncodingFlag | rapidjson::kParseFullPrecisionFlag;
+// Numbers come as text: the reader's own conversion is slow where it is exact, and does not know 0e54.
+constexpr unsigned kParseFlags = rapidjson::kParseValidateEncodingFlag | rapidjson::kParseNumbersAsStringsFlag;
 constexpr size_t kFewMembers = 16;  // up to this many, comparing all pairs is faster than sorting
 
-// Passes the events on and stops at kMaxDepth: that bounds the reader's recursion, and that of everything that walks
-// the document later.
+// Passes the events on, with numbers converted, and stops at kMaxDepth: that bounds the reader's recursion, and that of
+// everything that walks the document later.
 template <typename Handler>
-class DepthLimit {
+class Filter {
  public:
-  explicit DepthLimit(Handler& to) : to_(to) {}
+  explicit Filter(Handler& to) : to_(to) {}
 
   bool Null() { return to_.Null(); }
   bool Bool(bool b) { return to_.Bool(b); }
@@ -33,7 +35,7 @@ class DepthLimit {
   bool Int64(int64_t i) { return to_.Int64(i); }
   bool Uint64(uint64_t i) { return to_.Uint64(i); }
   bool Double(double d) { return to_.Double(d); }
-  bool RawNumber(const char* s, rapidjson::SizeType n, bool c) { return to_.RawNumber(s, n, c); }
+  bool RawNumber(const char* s, rapidjson::SizeType n, bool) { return number({s, n}); }
   bool String(const char* s, rapidjson::SizeType n, bool c) { return to_.String(s, n, c); }
   bool Key(const char* s, rapidjson::SizeType n, bool c) { return to_.Key(s, n, c); }
   bool StartObject() { return ++depth_ <= kMaxDepth && to_.StartObject(); }
@@ -44,6 +46,21 @@ class DepthLimit {
  private:
   Handler& to_;
   int depth_ = 0;
+
+  // A whole number that fits 64 bits is one; any other is the nearest double. False: there is none.
+  bool number(std::string_view text) {
+    const char* const end = text.data() + text.size();
+    if (text.find_first_of(".eE") == std::string_view::npos) {
+      int64_t whole = 0;
+      if (std::from_chars(text.data(), end, whole).ec == std::errc()) return to_.Int64(whole);
+      uint64_t large = 0;
+      if (std::from_chars(text.data(), end, large).ec == std::errc()) return to_.Uint64(large);
+    }
+    double real = 0;
+    if (std::from_chars(text.data(), end, real).ec == std::errc()) return to_.Double(real);
+    real = std::strtod(std::string(text).c_str(), nullptr);  // too small is zero, too large is refused
+    return std::isfinite(real) && to_.Double(real);
+  }
 };
 
 // What Document::Populate calls to be filled.
@@ -54,8 +71,8 @@ struct Generator {
   bool operator()(Document& document) {
     rapidjson::MemoryStream stream(text.data(), text.size());
     rapidjson::Reader reader;
-    DepthLimit limited(document);
-    result = reader.Parse<kParseFlags>(stream, limited);
+    Filter filter(document);
+    result = reader.Parse<kParseFlags>(stream, filter);
     return !result.IsError();
   }
 };
@@ -210,7 +227,7 @@ class DuplicateFinder {
   }
 };
 
-// As Go prints a float64: shortest digits that read back, plain between 1e-6 and 1e21.
+// As Go prints a float64, but for zeros at the end of large ones: digits that read back, plain between 1e-6 and 1e21.
 void append_double(std::string& out, double d) {
   if (!std::isfinite(d)) {  // JSON has no such number; none comes out of a parser
     out += "null";
@@ -309,7 +326,7 @@ Result<Document> parse(std::string_view text) {
   document.Populate(generator);
   if (generator.result.IsError()) {
     const char* why = generator.result.Code() == rapidjson::kParseErrorTermination
-                          ? "Nesting is too deep."
+                          ? "Nesting is too deep, or a number too large."
                           : rapidjson::GetParseError_En(generator.result.Code());
     return bad_request(
         fmt::format("cannot parse JSON at offset {} of {} bytes: {}", generator.result.Offset(), text.size(), why));
@@ -322,8 +339,8 @@ std::vector<std::string> duplicate_keys(std::string_view text) {
   const auto read = [&](auto& handler) {
     rapidjson::MemoryStream stream(text.data(), text.size());
     rapidjson::Reader reader;
-    DepthLimit limited(handler);
-    reader.Parse<rapidjson::kParseDefaultFlags>(stream, limited);
+    Filter filter(handler);
+    reader.Parse<rapidjson::kParseDefaultFlags>(stream, filter);
   };
   DuplicateDetector detector;
   read(detector);

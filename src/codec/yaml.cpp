@@ -232,6 +232,11 @@ class Builder : public YAML::EventHandler {
 template <typename Take>
 Status read(std::string_view text, Take take) {
   if (!json::is_utf8(text)) return bad_request("error converting YAML to JSON: yaml: invalid UTF-8");
+  // Besides, yaml-cpp takes a text with null bytes for UTF-16 or UTF-32.
+  const auto control = [](char c) { return (c >= 0 && c < ' ' && c != '\t' && c != '\n' && c != '\r') || c == 0x7f; };
+  if (std::any_of(text.begin(), text.end(), control)) {
+    return bad_request("error converting YAML to JSON: yaml: control characters are not allowed");
+  }
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);

@@ -78,7 +78,7 @@ void erase_items(Value& list, Predicate gone) {
     if (to != from) *to = std::move(*from);
     ++to;
   }
-  list.Erase(to, list.End());
+  if (to != list.End()) list.Erase(to, list.End());
 }
 
 template <typename Predicate>
@@ -92,7 +92,7 @@ void erase_members(Value& object, Predicate gone) {
     }
     ++to;
   }
-  object.EraseMember(to, object.MemberEnd());
+  if (to != object.MemberEnd()) object.EraseMember(to, object.MemberEnd());
 }
 
 void drop_nulls(Value& value) {

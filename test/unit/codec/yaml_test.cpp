@@ -118,3 +118,9 @@ TEST_CASE("yaml: what is written reads back the same", "[yaml]") {
   CHECK(written.starts_with("s: plain\n\"n\": 5\n"));
   CHECK(written.find("block: |\n  one\n    two\n\n  three\n") != std::string::npos);
 }
+
+TEST_CASE("yaml: control characters are refused before the reader guesses an encoding from them", "[yaml]") {
+  using namespace std::string_view_literals;
+  for (std::string_view text : {"\x01\0\0\0\0\0\0+f"sv, "a: \0"sv, "a: \x7f"sv}) CHECK_FALSE(yaml::parse(text).ok());
+  CHECK(to_json("a: \"\\0\\x01\"") == R"({"a":"\u0000\u0001"})");
+}

@@ -95,7 +95,8 @@ TEST_CASE("merge: what upstream makes of a strategic merge patch", "[merge]") {
       {R"({"finalizers":["a","b","s"]})",
        R"({"$setElementOrder/finalizers":["c","a"],"$deleteFromPrimitiveList/finalizers":["b"],"finalizers":["c"]})",
        R"({"finalizers":["c","a","s"]})"},
-      // null
+      // null and nothing
+      {R"({})", R"({"one":{},"items":[],"labels":{"x":null}})", R"({"one":{},"items":[],"labels":{}})"},
       {R"({"items":[{"name":"a"}],"one":{}})", R"({"items":null})", R"({"one":{}})"}};
   for (auto [target, patch, result] : cases) {
     INFO(target << " + " << patch);
