@@ -157,6 +157,7 @@ Result<Cgroup> CgroupHierarchy::create(const std::string& path) const {
       }
     }
     const size_t end = std::min(path.find('/', at), path.size());
+    if (path.substr(at, end - at) == ".") break;
     directory += "/" + path.substr(at, end - at);
     if (mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST) return errno_status(errno, fmt::format("make cgroup {}", directory));
     at = path.find_first_not_of('/', end);

@@ -53,9 +53,11 @@ class CgroupHierarchy {
  public:
   // Where v2 is mounted. NotFound: nowhere, or the mount is read-only.
   static Result<CgroupHierarchy> detect();
+  static CgroupHierarchy at(std::string root) { return CgroupHierarchy(std::move(root)); }  // as detect() answered before
 
   const std::string& root() const { return root_; }
-  // Makes the group (relative path) and its parents, and turns on in the parents each controller that can be.
+  // Makes the group (relative path) and its parents, and turns on in the parents each controller that can be. With "/." at the
+  // end also in the group itself, for groups that will be made in it.
   Result<Cgroup> create(const std::string& path) const;
   // Controllers that work in the group at `path`, which exists.
   std::set<std::string> controllers(const std::string& path) const;

@@ -1,0 +1,17 @@
+// Limits that a process sets for itself before it gives up its rights. Where the kernel lets it go less far than was asked
+// (no CAP_SYS_RESOURCE), it goes as far as it may: the agent tells that in a node condition.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "knarr/base/result.h"
+
+namespace knarr::runtime {
+
+Status set_oom_score(int adjustment);  // -1000..1000, of the calling process
+
+// "RLIMIT_NOFILE" or "nofile". Error: BadRequest for a name that is none.
+Status set_limit(const std::string& name, uint64_t soft, uint64_t hard);
+
+}  // namespace knarr::runtime
