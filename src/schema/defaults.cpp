@@ -19,8 +19,9 @@ bool is_unset(const Value* value, bool pointer) {
   return (value->IsString() && value->GetStringLength() == 0) || (value->IsNumber() && value->GetDouble() == 0);
 }
 
-// Upstream's tag of an image: "latest" where it names neither tag nor digest.
+// Upstream's tag of an image: "latest" where it names neither tag nor digest. What is no reference has no tag.
 bool is_latest(std::string_view image) {
+  if (image.find(' ') != std::string_view::npos) return false;
   size_t digest = image.find('@');
   std::string_view name = image.substr(0, digest);
   size_t colon = name.rfind(':'), slash = name.rfind('/');
@@ -64,6 +65,27 @@ void copy_missing(Value& owner, std::string_view to, std::string_view from, Allo
   }
 }
 
+// What the containers of a pod need at its busiest: all that run together, or an init container beside the sidecars that
+// were started before it. Absent when none of them asks for the resource.
+std::optional<Quantity> request_of_containers(const Value& spec, std::string_view name) {
+  bool any = false;
+  auto request = [&](const Value& container) {
+    std::string_view amount = json::get_string(container, {"resources", "requests", name});
+    any = any || !amount.empty();
+    return amount.empty() ? Quantity() : Quantity::parse_or_zero(amount);
+  };
+  Quantity sidecars, busiest;
+  for (const Value& container : items(spec, "initContainers")) {
+    Quantity now = sidecars + request(container);
+    if (json::get_string(container, "restartPolicy") == "Always") sidecars = now;
+    if (now > busiest) busiest = now;
+  }
+  Quantity together = sidecars;
+  for (const Value& container : items(spec, "containers")) together += request(container);
+  if (!any) return std::nullopt;
+  return together > busiest ? together : busiest;
+}
+
 // Requests of the pod as a whole: those of its containers where they have some, else its limits.
 void default_pod_level_requests(Value& spec, Allocator& alloc) {
   Value* resources = json::find(spec, "resources");
@@ -72,15 +94,8 @@ void default_pod_level_requests(Value& spec, Allocator& alloc) {
   if (limits == nullptr || !limits->IsObject() || limits->ObjectEmpty()) return;
   for (std::string_view name : {"cpu", "memory"}) {
     if (json::find(*resources, {"requests", name}) != nullptr) continue;
-    Quantity sum;
-    bool any = false;
-    for (const Value& container : items(spec, "containers")) {
-      std::string_view amount = json::get_string(container, {"resources", "requests", name});
-      if (amount.empty()) continue;
-      sum += Quantity::parse_or_zero(amount);
-      any = true;
-    }
-    if (any) json::set(json::ensure_object(*resources, {"requests"}, alloc), name, sum.to_string(), alloc);
+    if (auto amount = request_of_containers(spec, name))
+      json::set(json::ensure_object(*resources, {"requests"}, alloc), name, amount->to_string(), alloc);
   }
   copy_missing(*resources, "requests", "limits", alloc);
 }

@@ -127,3 +127,71 @@ TEST_CASE("other kinds") {
   CHECK(part("Node", R"({"spec":{"podCIDR":"10.0.0.0/24"}})", {"spec", "podCIDRs"}) == R"(["10.0.0.0/24"])");
   CHECK(part("Pod", R"({"status":{"podIPs":[{"ip":"10.0.0.1"}]}})", {"status", "podIP"}) == "\"10.0.0.1\"");
 }
+
+TEST_CASE("a pod with a bit of everything becomes what upstream 1.36 makes of it") {
+  constexpr std::string_view kGiven =
+    R"~({"kind":"Pod","apiVersion":"v1","metadata":{"name":"r","namespace":"d","labels":{"a":"b"}},"spec":{"hostNetwork":true,"serviceAccoun)~"
+    R"~(t":"sa","resources":{"limits":{"cpu":"3","memory":"2Gi","hugepages-2Mi":"4Mi"}},"containers":[{"name":"a","image":"reg:5000/x","port)~"
+    R"~(s":[{"containerPort":80},{"containerPort":81,"hostPort":81}],"env":[{"name":"n","valueFrom":{"fieldRef":{"fieldPath":"status.podIP"})~"
+    R"~(}},{"name":"m","valueFrom":{"resourceFieldRef":{"resource":"limits.cpu"}}},{"name":"f","valueFrom":{"fileKeyRef":{"volumeName":"v",")~"
+    R"~(path":"p","key":"k"}}}],"resources":{"limits":{"cpu":"1500m","memory":"1024Mi","ephemeral-storage":"1e3"},"requests":{"cpu":"0.0005")~"
+    R"~(}},"livenessProbe":{"httpGet":{"port":80}},"readinessProbe":{"grpc":{"port":1}},"startupProbe":{"exec":{"command":["a"]},"failureThr)~"
+    R"~(eshold":9},"lifecycle":{"preStop":{"httpGet":{"port":"x","path":"/y","scheme":"HTTPS"}}},"restartPolicyRules":[]},{"name":"b","image)~"
+    R"~(":"x@sha256:aaaa","imagePullPolicy":"Never","resizePolicy":[{"resourceName":"cpu","restartPolicy":"NotRequired"}]}],"initContainers")~"
+    R"~(:[{"name":"i","image":"x:1","resources":{"limits":{"cpu":"100m"}},"ports":[{"containerPort":5}]}],"ephemeralContainers":[{"name":"e")~"
+    R"~(,"image":"x:latest"}],"volumes":[{"name":"a"},{"name":"b","secret":{"secretName":"s"}},{"name":"c","hostPath":{"path":"/x"}},{"name")~"
+    R"~(:"d","projected":{"sources":[{"serviceAccountToken":{"path":"t"}},{"downwardAPI":{"items":[{"path":"l","fieldRef":{"fieldPath":"meta)~"
+    R"~(data.labels"}}]}},{"clusterTrustBundle":{"path":"x","name":"n"}}]}},{"name":"e","iscsi":{"targetPortal":"1","iqn":"q","lun":0}},{"na)~"
+    R"~(me":"f","rbd":{"monitors":["m"],"image":"i"}},{"name":"g","azureDisk":{"diskName":"a","diskURI":"b"}},{"name":"h","scaleIO":{"gatewa)~"
+    R"~(y":"g","system":"s","secretRef":{"name":"n"}}},{"name":"i","image":{"reference":"x"}},{"name":"j","ephemeral":{"volumeClaimTemplate")~"
+    R"~(:{"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1024Mi"}}}}}},{"name":"k","downwardAPI":{}},{"name":"l)~"
+    R"~(","csi":{"driver":"d"}},{"name":"m","emptyDir":{"medium":"Memory","sizeLimit":"1000Ki"}},{"name":"n","configMap":{"name":"c","items")~"
+    R"~(:[{"key":"k","path":"p"}],"optional":true}}],"tolerations":[{"key":"k","operator":"Exists","tolerationSeconds":0}],"affinity":{"node)~"
+    R"~(Affinity":{"preferredDuringSchedulingIgnoredDuringExecution":[{"weight":1,"preference":{}}]}},"topologySpreadConstraints":[{"maxSkew)~"
+    R"~(":1,"topologyKey":"a","whenUnsatisfiable":"DoNotSchedule"}],"overhead":{"cpu":"10m"},"dnsConfig":{"options":[{"name":"a"}]}},"status)~"
+    R"~(":{"phase":"Running","podIP":"1.2.3.4","hostIP":"1.1.1.1","conditions":[{"type":"Ready","status":"True"}],"containerStatuses":[{"nam)~"
+    R"~(e":"a","state":{"running":{}},"image":"x"}]}})~";
+  constexpr std::string_view kUpstream =
+    R"~({"kind":"Pod","apiVersion":"v1","metadata":{"name":"r","namespace":"d","labels":{"a":"b"}},"spec":{"volumes":[{"name":"a","emptyDir")~"
+    R"~(:{}},{"name":"b","secret":{"secretName":"s","defaultMode":420}},{"name":"c","hostPath":{"path":"/x","type":""}},{"name":"d","project)~"
+    R"~(ed":{"sources":[{"serviceAccountToken":{"expirationSeconds":3600,"path":"t"}},{"downwardAPI":{"items":[{"path":"l","fieldRef":{"apiV)~"
+    R"~(ersion":"v1","fieldPath":"metadata.labels"}}]}},{"clusterTrustBundle":{"name":"n","path":"x"}}],"defaultMode":420}},{"name":"e","isc)~"
+    R"~(si":{"targetPortal":"1","iqn":"q","lun":0,"iscsiInterface":"default"}},{"name":"f","rbd":{"monitors":["m"],"image":"i","pool":"rbd",)~"
+    R"~("user":"admin","keyring":"/etc/ceph/keyring"}},{"name":"g","azureDisk":{"diskName":"a","diskURI":"b","cachingMode":"ReadWrite","fsTy)~"
+    R"~(pe":"ext4","readOnly":false,"kind":"Shared"}},{"name":"h","scaleIO":{"gateway":"g","system":"s","secretRef":{"name":"n"},"storageMod)~"
+    R"~(e":"ThinProvisioned","fsType":"xfs"}},{"name":"i","image":{"reference":"x","pullPolicy":"Always"}},{"name":"j","ephemeral":{"volumeC)~"
+    R"~(laimTemplate":{"metadata":{},"spec":{"accessModes":["ReadWriteOnce"],"resources":{"requests":{"storage":"1Gi"}},"volumeMode":"Filesy)~"
+    R"~(stem"}}}},{"name":"k","downwardAPI":{"defaultMode":420}},{"name":"l","csi":{"driver":"d"}},{"name":"m","emptyDir":{"medium":"Memory")~"
+    R"~(,"sizeLimit":"1000Ki"}},{"name":"n","configMap":{"name":"c","items":[{"key":"k","path":"p"}],"defaultMode":420,"optional":true}}],"i)~"
+    R"~(nitContainers":[{"name":"i","image":"x:1","ports":[{"hostPort":5,"containerPort":5,"protocol":"TCP"}],"resources":{"limits":{"cpu":")~"
+    R"~(100m"},"requests":{"cpu":"100m"}},"terminationMessagePath":"/dev/termination-log","terminationMessagePolicy":"File","imagePullPolicy)~"
+    R"~(":"IfNotPresent"}],"containers":[{"name":"a","image":"reg:5000/x","ports":[{"hostPort":80,"containerPort":80,"protocol":"TCP"},{"hos)~"
+    R"~(tPort":81,"containerPort":81,"protocol":"TCP"}],"env":[{"name":"n","valueFrom":{"fieldRef":{"apiVersion":"v1","fieldPath":"status.po)~"
+    R"~(dIP"}}},{"name":"m","valueFrom":{"resourceFieldRef":{"resource":"limits.cpu","divisor":"0"}}},{"name":"f","valueFrom":{"fileKeyRef":)~"
+    R"~({"volumeName":"v","path":"p","key":"k","optional":false}}}],"resources":{"limits":{"cpu":"1500m","ephemeral-storage":"1e3","memory":)~"
+    R"~("1Gi"},"requests":{"cpu":"1m","ephemeral-storage":"1e3","memory":"1Gi"}},"livenessProbe":{"httpGet":{"path":"/","port":80,"scheme":")~"
+    R"~(HTTP"},"timeoutSeconds":1,"periodSeconds":10,"successThreshold":1,"failureThreshold":3},"readinessProbe":{"grpc":{"port":1,"service")~"
+    R"~(:""},"timeoutSeconds":1,"periodSeconds":10,"successThreshold":1,"failureThreshold":3},"startupProbe":{"exec":{"command":["a"]},"time)~"
+    R"~(outSeconds":1,"periodSeconds":10,"successThreshold":1,"failureThreshold":9},"lifecycle":{"preStop":{"httpGet":{"path":"/y","port":"x)~"
+    R"~(","scheme":"HTTPS"}}},"terminationMessagePath":"/dev/termination-log","terminationMessagePolicy":"File","imagePullPolicy":"Always"},)~"
+    R"~({"name":"b","image":"x@sha256:aaaa","resources":{},"resizePolicy":[{"resourceName":"cpu","restartPolicy":"NotRequired"}],"terminatio)~"
+    R"~(nMessagePath":"/dev/termination-log","terminationMessagePolicy":"File","imagePullPolicy":"Never"}],"ephemeralContainers":[{"name":"e)~"
+    R"~(","image":"x:latest","resources":{},"terminationMessagePath":"/dev/termination-log","terminationMessagePolicy":"File","imagePullPoli)~"
+    R"~(cy":"Always"}],"restartPolicy":"Always","terminationGracePeriodSeconds":30,"dnsPolicy":"ClusterFirst","serviceAccountName":"sa","ser)~"
+    R"~(viceAccount":"sa","hostNetwork":true,"securityContext":{},"affinity":{"nodeAffinity":{"preferredDuringSchedulingIgnoredDuringExecuti)~"
+    R"~(on":[{"weight":1,"preference":{}}]}},"schedulerName":"default-scheduler","tolerations":[{"key":"k","operator":"Exists","tolerationSe)~"
+    R"~(conds":0}],"dnsConfig":{"options":[{"name":"a"}]},"enableServiceLinks":true,"overhead":{"cpu":"10m"},"topologySpreadConstraints":[{")~"
+    R"~(maxSkew":1,"topologyKey":"a","whenUnsatisfiable":"DoNotSchedule"}],"resources":{"limits":{"cpu":"3","hugepages-2Mi":"4Mi","memory":")~"
+    R"~(2Gi"},"requests":{"cpu":"100m","hugepages-2Mi":"4Mi","memory":"1Gi"}}},"status":{"phase":"Running","conditions":[{"type":"Ready","st)~"
+    R"~(atus":"True","lastProbeTime":null,"lastTransitionTime":null}],"hostIP":"1.1.1.1","podIP":"1.2.3.4","podIPs":[{"ip":"1.2.3.4"}],"cont)~"
+    R"~(ainerStatuses":[{"name":"a","state":{"running":{"startedAt":null}},"lastState":{},"ready":false,"restartCount":0,"image":"x","imageI)~"
+    R"~(D":""}]}})~";
+  auto document = json::parse(kGiven);
+  REQUIRE(document.ok());
+  const schema::Resource* pods = schema::find_kind("", "v1", "Pod");
+  std::vector<std::string> unknown;
+  REQUIRE(schema::normalize(*pods->type, *document, document->GetAllocator(), unknown).ok());
+  CHECK(unknown.empty());
+  schema::apply_defaults(*pods, *document, document->GetAllocator());
+  same_json(json::dump(*document), kUpstream);
+}
