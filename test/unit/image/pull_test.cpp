@@ -266,11 +266,11 @@ TEST_CASE("what a registry sends is not believed", "[root]") {
   FakeRegistry registry;
   const auto image = test_image();
   registry.add(image, "v1");
-  TempDir dir;
-  auto store = open_store(dir);
   const std::string name = registry.address() + "/team/app:v1";
   for (auto& [digest, content] : registry.blobs) {
     if (digest == image.manifest_digest) continue;
+    TempDir dir;
+    auto store = open_store(dir);
     const std::string good = content;
     content.back() = static_cast<char>(content.back() ^ 1);
     auto pulled = store->pull(name, {});
@@ -279,10 +279,10 @@ TEST_CASE("what a registry sends is not believed", "[root]") {
     CHECK(pulled.status().message().find("damaged or changed on its way") != std::string::npos);
     content = good + "more";
     CHECK(!store->pull(name, {}).ok());
+    CHECK(store->list().empty());
     content = good;
+    CHECK(store->pull(name, {}).ok());
   }
-  CHECK(store->list().empty());
-  REQUIRE(store->pull(name, {}).ok());
 }
 
 TEST_CASE("a registry's refusals say what happened and what to do", "[root]") {
