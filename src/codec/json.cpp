@@ -234,6 +234,7 @@ void append_double(std::string& out, double d) {
     return;
   }
   char buffer[400];
+  if (d == 0) d = 0;  // -0 would come back as a whole number, without its sign
   const double magnitude = std::fabs(d);
   const bool plain = magnitude == 0 || (magnitude >= 1e-6 && magnitude < 1e21);
   auto end =

@@ -95,7 +95,9 @@ class Builder : public YAML::EventHandler {
  public:
   json::Document document;
 
-  void OnDocumentStart(const YAML::Mark&) override {}
+  int start = -1;  // where the document begins, in bytes
+
+  void OnDocumentStart(const YAML::Mark& mark) override { start = mark.pos; }
   void OnDocumentEnd() override { json::drop_duplicates(document); }
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { put(mark, Value(), anchor); }
@@ -240,9 +242,14 @@ Status read(std::string_view text, Take take) {
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
-    for (;;) {
+    for (int last = -1;;) {
       Builder builder;
-      if (!parser.HandleNextDocument(builder) || !take(std::move(builder.document))) return Status::OK();
+      if (!parser.HandleNextDocument(builder)) return Status::OK();
+      // A stray "," or "]" is neither read nor refused by yaml-cpp, but stays where it is.
+      if (builder.start == last)
+        return bad_request("error converting YAML to JSON: yaml: did not find expected <document start>");
+      last = builder.start;
+      if (!take(std::move(builder.document))) return Status::OK();
     }
   } catch (const YAML::Exception& e) {
     return bad_request(fmt::format("error converting YAML to JSON: yaml: line {}: {}", e.mark.line + 1, e.msg));
@@ -286,7 +293,7 @@ bool can_be_block(std::string_view text) {
 void write_text(std::string& out, std::string_view text, size_t indent) {
   if (can_be_plain(text)) {
     out += text;
-  } else if (can_be_block(text)) {
+  } else if (indent > 0 && can_be_block(text)) {
     out += text.ends_with("\n\n") ? "|+" : text.ends_with('\n') ? "|" : "|-";
     if (text.ends_with('\n')) text.remove_suffix(1);
     for (size_t start = 0; start <= text.size();) {
@@ -350,9 +357,10 @@ Result<json::Document> parse(std::string_view text) {
     if (auto document = json::parse(text); document.ok()) return document;
   }
   json::Document first;
+  int count = 0;
   KNARR_RETURN_IF_ERROR(read(text, [&](json::Document document) {
-    first = std::move(document);
-    return false;
+    if (++count == 1) first = std::move(document);
+    return count == 1 && first.IsNull();  // nothing may also be something that cannot be read: the next step tells
   }));
   return first;
 }

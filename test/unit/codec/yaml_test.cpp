@@ -115,12 +115,19 @@ TEST_CASE("yaml: what is written reads back the same", "[yaml]") {
   const std::string written = yaml::dump(*document);
   INFO(written);
   CHECK(to_json(written) == json::dump(*document));
+  CHECK(to_json(yaml::dump(*json::parse("[\"a\\nb\"]"))) == "[\"a\\nb\"]");
+  CHECK(to_json(yaml::dump(*json::parse("\"a\\nb\""))) == "\"a\\nb\"");
   CHECK(written.starts_with("s: plain\n\"n\": 5\n"));
   CHECK(written.find("block: |\n  one\n    two\n\n  three\n") != std::string::npos);
 }
 
 TEST_CASE("yaml: control characters are refused before the reader guesses an encoding from them", "[yaml]") {
   using namespace std::string_view_literals;
+  for (const char* stray : {",", "]", "}", "# c\n,"}) {
+    INFO(stray);
+    CHECK_FALSE(yaml::parse(stray).ok());
+    CHECK_FALSE(yaml::parse_all(stray).ok());
+  }
   for (std::string_view text : {"\x01\0\0\0\0\0\0+f"sv, "a: \0"sv, "a: \x7f"sv}) CHECK_FALSE(yaml::parse(text).ok());
   CHECK(to_json("a: \"\\0\\x01\"") == R"({"a":"\u0000\u0001"})");
 }
