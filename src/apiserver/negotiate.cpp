@@ -8,6 +8,7 @@
 #include "errors.h"
 #include "knarr/codec/json.h"
 #include "knarr/codec/yaml.h"
+#include "knarr/schema/protobuf.h"
 
 namespace knarr::apiserver {
 
@@ -121,7 +122,11 @@ Result<std::string> body_as_json(const http::Request& request) {
     KNARR_ASSIGN(const json::Document document, yaml::parse(request.body));
     return json::dump(document);
   }
-  return unsupported_media_type_error(kSupported);
+  if (type == "application/vnd.kubernetes.protobuf") {
+    KNARR_ASSIGN(const json::Document document, schema::decode_protobuf(request.body));
+    return json::dump(document);
+  }
+  return unsupported_media_type_error("application/json, application/yaml, application/vnd.kubernetes.protobuf");
 }
 
 }  // namespace knarr::apiserver

@@ -26,7 +26,7 @@ struct Output {
 // whether the path can answer as aggregated discovery.
 Result<Output> negotiate_output(const http::Request& request, bool discovery = false);
 
-// A body as JSON text, from JSON or YAML; 415 for other content types.
+// A body as JSON text, from JSON, YAML or Kubernetes' protobuf (what Go clients send); 415 for other content types.
 Result<std::string> body_as_json(const http::Request& request);
 
 // The media type of a header without its parameters, in lower case.

@@ -45,25 +45,21 @@ Result<ListParams> list_params(const http::Request& request) {
   return params;
 }
 
-Result<DeleteParams> delete_params(const http::Request& request) {
+// DeleteOptions come in the query or in a body, which then alone counts; but for dryRun, which may stand in both.
+Result<DeleteParams> delete_params(const http::Request& request, RequestContext& context) {
   DeleteParams params;
   if (!request.body.empty()) {
     KNARR_ASSIGN(const std::string body, body_as_json(request));
     KNARR_RETURN_IF_ERROR(params.merge_body(body));
+    const auto options = json::parse(body);
+    const json::Value* dry_run = options.ok() ? json::find(*options, "dryRun") : nullptr;
+    if (dry_run && dry_run->IsArray() && !dry_run->Empty()) context.dry_run = true;
     return params;
   }
   KNARR_ASSIGN(params.grace_period_seconds, number_param(request, "gracePeriodSeconds"));
   params.propagation_policy = request.param("propagationPolicy").value_or("");
   if (request.param("orphanDependents")) params.orphan_dependents = request.flag("orphanDependents");
   return params;
-}
-
-// dryRun may also stand in a DeleteOptions body.
-bool dry_run_in_body(std::string_view body) {
-  const auto options = json::parse(body);
-  if (!options.ok()) return false;
-  const json::Value* list = json::find(*options, "dryRun");
-  return list && list->IsArray() && !list->Empty();
 }
 
 Result<RequestContext> make_context(const Exchange& exchange, std::string_view options_kind) {
@@ -251,17 +247,15 @@ class ResourceRequest {
 
   Status remove() {
     KNARR_ASSIGN(RequestContext context, make_context(exchange_, "DeleteOptions"));
-    KNARR_ASSIGN(const DeleteParams params, delete_params(request_));
-    if (!request_.body.empty() && dry_run_in_body(request_.body)) context.dry_run = true;
+    KNARR_ASSIGN(const DeleteParams params, delete_params(request_, context));
     auto removed = rest_.remove(context, target_, params);
     return finish(context, removed);
   }
 
   Status remove_collection() {
     KNARR_ASSIGN(RequestContext context, make_context(exchange_, "DeleteOptions"));
-    KNARR_ASSIGN(const DeleteParams params, delete_params(request_));
+    KNARR_ASSIGN(const DeleteParams params, delete_params(request_, context));
     KNARR_ASSIGN(const ListParams selection, list_params(request_));
-    if (!request_.body.empty() && dry_run_in_body(request_.body)) context.dry_run = true;
     KNARR_ASSIGN(const ListAnswer removed, rest_.remove_collection(context, target_, selection, params));
     return answer_list(removed);
   }

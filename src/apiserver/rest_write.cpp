@@ -1,6 +1,8 @@
 // Create, update and patch: from a client's text to a commit.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "knarr/apiserver/extract.h"
 #include "knarr/codec/names.h"
 #include "knarr/codec/patch.h"
@@ -212,7 +214,9 @@ Result<Answer> Rest::create(RequestContext& context, const Target& target, std::
     const std::string name(binding.ok() ? meta_string(*binding, "name") : "");
     return impl_->bind_pod(context, {schema::find_resource("", "v1", "pods"), "binding", target.ns, name}, body);
   }
-  if (!target.subresource.empty()) return not_supported_error(*target.resource, "create");
+  const auto verbs = target.resource->verbs;  // what cannot be read is a question, not an object to keep
+  const bool kept = std::find(verbs.begin(), verbs.end(), "get") != verbs.end();
+  if (!target.subresource.empty() || !kept) return not_supported_error(*target.resource, "create");
   KNARR_ASSIGN(Document document, impl_->decode(context, *target.resource, body));
   return impl_->create(context, target, std::move(document));
 }
