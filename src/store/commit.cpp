@@ -22,6 +22,23 @@ size_t ring_cost(const Event& event) {
   return 256 + event.object->value.size() + (event.previous ? event.previous->value.size() : 0);
 }
 
+// The write locks of several tables, in the order of their numbers.
+class TableLocks {
+ public:
+  TableLocks(const Tables& tables, std::span<const ResourceId> ids) KNARR_NO_TSA : tables_(tables), ids_(ids) {
+    for (ResourceId id : ids_) tables_.at(id).mutex.lock();
+  }
+  ~TableLocks() KNARR_NO_TSA {
+    for (ResourceId id : ids_) tables_.at(id).mutex.unlock();
+  }
+  TableLocks(const TableLocks&) = delete;
+  TableLocks& operator=(const TableLocks&) = delete;
+
+ private:
+  const Tables& tables_;
+  const std::span<const ResourceId> ids_;
+};
+
 }  // namespace
 
 void StoreImpl::take(std::deque<CommitJobPtr>& waiting, std::vector<CommitJobPtr>& batch) {
@@ -43,6 +60,10 @@ void StoreImpl::run(std::vector<CommitJobPtr>& batch) {
       break;
     case CommitJob::Kind::kMaintain:
       batch.front()->status = journal_->maintain();
+      break;
+    case CommitJob::Kind::kRetry:
+      // Reserving numbers is a write that changes nothing else.
+      if (!health().ok()) batch.front()->status = append({}, reserved_);
       break;
     case CommitJob::Kind::kCommit: {
       // The lazy ones first: they are published at once, and need not wait for the disk. (Those in a batch wait at the
@@ -171,14 +192,19 @@ Status StoreImpl::append(std::span<const Record> records, Revision last,
   Status status = journal_->append(records, reserve, lazy_resources);
   status.ok() ? ++appends_ : ++appends_failed_;
   if (status.ok()) reserved_ = reserve;
-  Lock lock(health_mutex_);
-  if (status.ok() != health_.ok()) {
+  {
+    Lock lock(health_mutex_);
+    if (status.ok() && health_.ok()) return status;
     if (status.ok())
       log::info("store", "the journal works again");
-    else
+    else if (health_.ok())
       log::error("store", "the journal failed: writes are refused, reads go on", {{"error", status}});
+    health_ = status;
   }
-  health_ = status;
+  Lock lock(background_mutex_);
+  retry_due_.reset();
+  if (!status.ok()) retry_due_ = std::chrono::steady_clock::now() + options_.retry;
+  background_wake_.notify_one();
   return status;
 }
 
@@ -194,18 +220,18 @@ void StoreImpl::publish(const std::vector<EventPtr>& events, Revision last) {
     if (event->previous) --objects, bytes -= event->previous->value.size();
   }
 
-  // The write locks of all tables together: whoever reads a table and the revision under its lock sees both as they
-  // belong.
+  // Whoever reads a table and the revision under its lock sees both as they belong together.
   std::vector<EventPtr> garbage;
-  for (ResourceId id : touched) tables_.at(id).mutex.lock();
-  for (const EventPtr& event : events) {
-    tables_.at(event->object->resource).apply(event, options_.ring_events, garbage);
-    if (event->type != EventType::kDeleted) continue;
-    Lock lock(deletions_mutex_);
-    deletions_.add(event->object);
+  {
+    TableLocks locks(tables_, touched);
+    for (const EventPtr& event : events) {
+      tables_.at(event->object->resource).apply(event, options_.ring_events, garbage);
+      if (event->type != EventType::kDeleted) continue;
+      Lock lock(deletions_mutex_);
+      deletions_.add(event->object);
+    }
+    revision_.store(last, std::memory_order_release);
   }
-  revision_.store(last, std::memory_order_release);
-  for (ResourceId id : touched) tables_.at(id).mutex.unlock();
   objects_ += objects;
   value_bytes_ += bytes;
   trim_rings(events, garbage);

@@ -215,6 +215,9 @@ Result<Database> open_data_file(const SqliteOptions& options) {
   Database db;
   KNARR_RETURN_IF_ERROR(db.open(options.path, SQLITE_OPEN_READWRITE, options.vfs));
   KNARR_RETURN_IF_ERROR(check_header(db));
+  if (sqlite3_db_readonly(db.get(), "main") == 1)
+    return Status(403, reason::kForbidden,
+                  fmt::format("{} cannot be written: its permissions or its file system forbid it", options.path));
   // The lock of the file is taken with the first read and kept: one process at a time. (So the log's index needs no
   // shared memory either.)
   KNARR_RETURN_IF_ERROR(db.exec("PRAGMA locking_mode = EXCLUSIVE", "lock"));

@@ -259,7 +259,8 @@ Status SqliteJournal::append(std::span<const Record> records, uint64_t reserve_r
       KNARR_RETURN_IF_ERROR(add_lazy_.run(db_, "write to"));
     }
     state.revision = std::max(state.revision, reserve_revision);
-    if (!settled_) ++state.revision;  // to settle the log something must be written, and SQLite leaves out what is the same
+    if (!settled_)
+      ++state.revision;  // to settle the log something must be written, and SQLite leaves out what is the same
     state.clean = false;
     const bool same = state.revision == on_disk_.revision && state.compacted == on_disk_.compacted && !on_disk_.clean;
     return same ? Status::OK() : write_meta(state);

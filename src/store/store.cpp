@@ -127,25 +127,33 @@ void StoreImpl::start() {
 }
 
 void StoreImpl::background() {
-  using Clock = std::chrono::steady_clock;
   Lock lock(background_mutex_);
   while (!stop_) {
-    if (maintenance_due_) {
-      maintenance_due_ = false;
-      lock.unlock();
-      if (Status status = submit(CommitJob::Kind::kMaintain); !status.ok())
-        log::warn("store", "housekeeping of the journal failed, it is tried again later", {{"error", status}});
-      lock.lock();
-    } else if (!lazy_due_) {
-      background_wake_.wait(lock);
-    } else if (Clock::now() < *lazy_due_) {
-      background_wake_.wait_until(lock, Clock::time_point(*lazy_due_));
-    } else {
-      lock.unlock();
-      Status status = submit(CommitJob::Kind::kFlush);
-      lock.lock();
-      if (!status.ok()) lazy_due_ = Clock::now() + options_.lazy_flush;
+    const TimePoint now = std::chrono::steady_clock::now();
+    std::optional<CommitJob::Kind> work;
+    if (maintenance_due_)
+      work = CommitJob::Kind::kMaintain;
+    else if (retry_due_ && *retry_due_ <= now)
+      work = CommitJob::Kind::kRetry;
+    else if (lazy_due_ && *lazy_due_ <= now)
+      work = CommitJob::Kind::kFlush;
+    if (!work) {
+      if (!retry_due_ && !lazy_due_)
+        background_wake_.wait(lock);  // nothing is pending: no wake-ups
+      else
+        background_wake_.wait_until(
+            lock, std::min(retry_due_.value_or(TimePoint::max()), lazy_due_.value_or(TimePoint::max())));
+      continue;
     }
+    if (*work == CommitJob::Kind::kMaintain) maintenance_due_ = false;
+    if (*work == CommitJob::Kind::kRetry) retry_due_.reset();
+    lock.unlock();
+    const Status status = submit(*work);
+    lock.lock();
+    if (*work == CommitJob::Kind::kMaintain && !status.ok())
+      log::warn("store", "housekeeping of the journal failed, it is tried again later", {{"error", status}});
+    if (*work == CommitJob::Kind::kFlush && !status.ok())
+      lazy_due_ = std::chrono::steady_clock::now() + options_.lazy_flush;
   }
 }
 

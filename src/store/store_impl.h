@@ -1,5 +1,6 @@
 // The store behind store.h. Its threads: callers, one of which at a time commits for all (group_queue.h); and one of
-// its own that sleeps until lazy writes are due or the journal wants housekeeping.
+// its own that sleeps until lazy writes are due, the journal wants housekeeping, or one that failed is to be tried
+// again.
 #pragma once
 
 #include <atomic>
@@ -19,7 +20,7 @@
 namespace knarr::store {
 
 struct CommitJob : GroupJob {
-  enum class Kind { kCommit, kFlush, kMaintain };
+  enum class Kind { kCommit, kFlush, kMaintain, kRetry };
 
   Kind kind = Kind::kCommit;
   std::span<Write> writes;
@@ -69,6 +70,8 @@ class StoreImpl : public Store {
   Status submit(CommitJob::Kind kind);
   void background();
 
+  using TimePoint = std::chrono::steady_clock::time_point;
+
   const Options options_;
   const std::unique_ptr<Journal> journal_;  // one thread at a time: load(), then who leads, then the destructor
   Tables tables_;
@@ -99,7 +102,8 @@ class StoreImpl : public Store {
 
   Mutex background_mutex_;
   std::condition_variable_any background_wake_;
-  std::optional<std::chrono::steady_clock::time_point> lazy_due_ KNARR_GUARDED_BY(background_mutex_);
+  std::optional<TimePoint> lazy_due_ KNARR_GUARDED_BY(background_mutex_);
+  std::optional<TimePoint> retry_due_ KNARR_GUARDED_BY(background_mutex_);  // the journal is out of order
   bool maintenance_due_ KNARR_GUARDED_BY(background_mutex_) = false;
   bool stop_ KNARR_GUARDED_BY(background_mutex_) = false;
   std::thread background_;

@@ -60,7 +60,7 @@ struct SqliteOptions {
   size_t deletions_kept = 4096;      // rows of the table of deletions
   size_t deletions_bytes = 4 << 20;  // and their bytes
   size_t wal_limit = 8 << 20;        // bytes the WAL may keep after a checkpoint
-  int checkpoint_pages = 1000;       // of 4 KiB in the WAL, from which on a checkpoint is due
+  int checkpoint_pages = 500;        // of 4 KiB in the WAL, from which on a checkpoint is due
   int cache_kib = 2048;
   const char* vfs = nullptr;  // for tests: a fault-injecting VFS; its name
 };

@@ -131,6 +131,7 @@ class Store {
  public:
   struct Options {
     std::chrono::milliseconds lazy_flush{60'000};
+    std::chrono::milliseconds retry{5'000};  // a journal that failed is tried again by the store itself after so long
     size_t ring_events = 16384;  // recent events kept for resumption, for each resource at most this many ...
     size_t ring_bytes =
         8 << 20;  // ... and for all resources at most about this many bytes that only events keep in memory
@@ -184,7 +185,7 @@ class Store {
   virtual Revision revision() const = 0;            // of the last published write
   virtual Revision compacted_revision() const = 0;  // watches from before this answer 410, on every resource
   virtual Status flush() = 0;                       // journals what is lazy, now
-  virtual Status health() const = 0;                // the last journal error, until a commit succeeds again
+  virtual Status health() const = 0;                // the last journal error, until the journal works again
 
   struct Stats {
     size_t objects = 0, value_bytes = 0, commits = 0, transactions = 0, syncs_failed = 0, lazy_pending = 0;

@@ -1,4 +1,6 @@
 // What is on disk when: lazy writes, revisions over stops of both kinds, journals that fail.
+#include <thread>
+
 #include "unit/store/backend.h"
 
 using namespace knarr;
@@ -183,6 +185,22 @@ TEST_CASE("a failed append answers its callers, applies nothing, and later ones 
   store.crash();
   CHECK(text_of(*store->get(pods, "a")) == "3");
   CHECK(text_of(*store->get(leases, "kube-node-lease/n")) == "2");
+}
+
+TEST_CASE("a journal that failed is tried again without being asked") {
+  Store::Options options = Backend::default_options();
+  options.retry = std::chrono::milliseconds(1);
+  Backend store(GENERATE("memory", "sqlite"), options);
+  const auto pods = store.id("pods");
+  store.control().set([](Control& c) { c.fail = internal_error("fsync failed"); });
+  CHECK_FALSE(commit1(*store, create(pods, "a", "1")).ok());
+  CHECK_FALSE(store->health().ok());
+  store.control().wait([](Control& c) { return c.appends >= 3; });
+  const Revision before = store->revision();
+  store.control().set([](Control& c) { c.fail = Status::OK(); });
+  while (!store->health().ok()) std::this_thread::yield();
+  CHECK(store->revision() == before);
+  CHECK(must(*store, create(pods, "a", "1"))->revision == before + 1);
 }
 
 TEST_CASE("nothing is published while a failed append may still be on disk") {
