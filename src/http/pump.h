@@ -1,0 +1,87 @@
+// One thread that writes to thousands of watchers. See Pump and PumpSource in server.h.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <thread>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "http/channel.h"
+#include "knarr/base/sync.h"
+
+namespace knarr::http {
+
+// A connection that is to be pumped: `head` is written first, then what the source gives.
+struct PumpItem {
+  Channel channel;
+  std::string head;
+  uint32_t topic = 0;
+  std::unique_ptr<PumpSource> source;
+  bool chunked = true;  // false: for HTTP/1.0, the end of the connection ends the body
+};
+
+class PumpImpl final : public Pump {
+ public:
+  static Result<std::unique_ptr<PumpImpl>> start();
+  ~PumpImpl() override;  // stop()
+
+  void wake(uint32_t topic) override;
+  size_t size() const override { return size_.load(std::memory_order_relaxed); }
+
+  void attach(PumpItem item);
+  // Ends every response that stands at a boundary with its last chunk, closes all connections and ends the thread. What
+  // is attached afterwards is closed at once.
+  void stop();
+
+ private:
+  struct Connection;
+  enum class Progress { kWaiting, kReady, kClosed };
+  struct Due {
+    MonoTime when;
+    uint64_t id;
+    bool operator>(const Due& other) const { return when > other.when; }
+  };
+
+  PumpImpl(linux::UniqueFd epoll, linux::UniqueFd wake);
+  void run();
+  void signal();
+  void take_news();
+  void register_connection(PumpItem item);
+  void handle(uint64_t id, uint32_t events);
+  void advance(Connection& connection);
+  Progress flush(Connection& connection);
+  Progress pull(Connection& connection);
+  bool drain_input(Connection& connection);
+  void note_deadline(Connection& connection);
+  void note_stall(Connection& connection);
+  void note(Connection& connection, MonoTime when);
+  void enqueue(Connection& connection);
+  void run_deadlines();
+  int timeout() const;
+  void close(Connection& connection);
+  void close_all();
+
+  // Constant after construction.
+  const linux::UniqueFd epoll_, wake_;
+
+  // The pump's thread only.
+  std::unordered_map<uint64_t, std::unique_ptr<Connection>> connections_;
+  std::unordered_map<uint32_t, std::unordered_set<uint64_t>> topics_;
+  std::vector<uint64_t> ready_;  // have more to send and room to send it
+  std::vector<Due> due_;         // min-heap; an entry may be outdated, the connection knows
+  uint64_t next_id_ = 1;
+  std::string scratch_;
+
+  std::atomic<size_t> size_{0};
+  Mutex mutex_;
+  bool stopping_ KNARR_GUARDED_BY(mutex_) = false;
+  bool signalled_ KNARR_GUARDED_BY(mutex_) = false;
+  std::unordered_set<uint32_t> woken_ KNARR_GUARDED_BY(mutex_);
+  std::vector<PumpItem> arrived_ KNARR_GUARDED_BY(mutex_);
+  std::thread thread_;
+};
+
+}  // namespace knarr::http

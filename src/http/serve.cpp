@@ -1,0 +1,359 @@
+// What happens on one connection: handshake, request, answer, and again. Each step goes as far as it can without
+// waiting.
+#include <fmt/format.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+
+#include "http/server_impl.h"
+#include "http/takeover.h"
+#include "knarr/base/log.h"
+
+namespace knarr::http {
+
+namespace {
+
+constexpr size_t kReadSize = 32 << 10;
+constexpr size_t kMaxDiscard = 16 << 20;  // read over from a client that still sends what was refused
+constexpr seconds kLingerTime{5};
+constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+constexpr std::string_view kLastChunk = "0\r\n\r\n";
+
+// A method that only reads does not wait for the disk.
+bool only_reads(std::string_view method) { return method == "GET" || method == "HEAD" || method == "OPTIONS"; }
+
+// How the body is framed is our business, whatever a handler that passes on a response says.
+bool frames_message(std::string_view name) {
+  return equal_fold(name, "Content-Length") || equal_fold(name, "Transfer-Encoding") ||
+         equal_fold(name, "Connection") || equal_fold(name, "Keep-Alive");
+}
+
+std::string begin_head(Response& response) {
+  std::erase_if(response.headers, [](const auto& header) { return frames_message(header.first); });
+  std::string head;
+  head.reserve(256);
+  append_response_head(head, response.status, response.headers);
+  return head;
+}
+
+std::string plain_head(Response& response, bool is_head, bool http10, bool close) {
+  std::string length = fmt::to_string(response.body.size());
+  if (is_head && response.body.empty()) {  // a handler may know it without having the body
+    if (auto given = find_header(response.headers, "Content-Length"); !given.empty()) length = given;
+  }
+  std::string head = begin_head(response);
+  if (response.status >= 200 && response.status != 204 && response.status != 304)
+    append_header(head, "Content-Length", length);
+  if (close) append_header(head, "Connection", "close");
+  if (http10 && !close) append_header(head, "Connection", "keep-alive");
+  head += "\r\n";
+  return head;
+}
+
+// The head of a body that comes in pieces and ends the connection.
+std::string streamed_head(Response& response, bool http10) {
+  std::string head = begin_head(response);
+  if (!http10) append_header(head, "Transfer-Encoding", "chunked");
+  append_header(head, "Connection", "close");
+  head += "\r\n";
+  return head;
+}
+
+// Whether the client of a stream went away. What it may have sent is of no use.
+bool client_gone(Stream& stream) {
+  std::array<char, 1024> buffer;
+  for (;;) {
+    bool end = false;
+    auto got = stream.try_read(buffer.data(), buffer.size(), end);
+    if (!got.ok() || end) return true;
+    if (*got == 0) return false;
+  }
+}
+
+void write_stream(Stream& stream, const std::string& head, bool chunked, const Response::Takeover& takeover) {
+  if (!stream.write(head).ok()) return;
+  const auto write = [&](std::string_view chunk) -> Status {
+    if (chunk.empty()) return {};
+    if (!chunked) return stream.write(chunk);
+    std::string framed;
+    framed.reserve(chunk.size() + 16);
+    append_chunk_size(framed, chunk.size());
+    framed.append(chunk).append("\r\n");
+    return stream.write(framed);
+  };
+  try {
+    takeover.run_stream(write, [&] { return client_gone(stream); });
+  } catch (const std::exception& error) {
+    log::error("http", "a streamed response was cut off because its handler failed", {{"error", error.what()}});
+    return;  // without the last chunk the client knows that there should be more
+  }
+  if (chunked) [[maybe_unused]]
+    Status gone = stream.write(kLastChunk);
+}
+
+}  // namespace
+
+void ServerImpl::drive(Connection& connection) {
+  connection.idle = false;
+  switch (connection.state) {
+    case Connection::State::kHandshake:
+      return shake_hands(connection);
+    case Connection::State::kReading:
+      return read_request(connection);
+    case Connection::State::kWriting:
+      return flush(connection);
+    case Connection::State::kLingering:
+      return linger(connection);
+  }
+}
+
+void ServerImpl::shake_hands(Connection& connection) {
+  const Io io = connection.channel.handshake();
+  if (io == Io::kWantRead || io == Io::kWantWrite) {
+    connection.idle = true;
+    return arm(connection, io == Io::kWantRead ? EPOLLIN : EPOLLOUT);
+  }
+  if (io != Io::kDone) {
+    log::debug("http", "TLS handshake failed",
+               {{"client", connection.remote_address}, {"error", connection.channel.error_text()}});
+    return close(connection);
+  }
+  if (auto peer = verified_peer(connection.channel.ssl()))
+    connection.peer = std::make_shared<const PeerCertificate>(std::move(*peer));
+  connection.state = Connection::State::kReading;
+  read_request(connection);
+}
+
+void ServerImpl::read_request(Connection& connection) {
+  std::array<char, kReadSize> buffer;
+  for (;;) {
+    if (!connection.in.empty() || !connection.reader.between_requests()) {
+      switch (connection.reader.feed(connection.in)) {
+        case RequestReader::State::kRequest:
+          return dispatch(connection);
+        case RequestReader::State::kError:
+          return refuse(connection, connection.reader.error());
+        case RequestReader::State::kMore:
+          break;
+      }
+      if (connection.reader.wants_continue()) {
+        size_t took = 0;
+        connection.channel.write(kContinue, took);
+        if (took != kContinue.size()) {  // nothing else is on its way, so only a broken socket does not take it
+          return close(connection);
+        }
+      }
+    }
+    size_t got = 0;
+    switch (connection.channel.read(buffer.data(), buffer.size(), got)) {
+      case Io::kDone:
+        connection.in.append(buffer.data(), got);
+        break;
+      case Io::kWantRead:
+        return wait_for_request(connection);
+      case Io::kWantWrite:
+        return arm(connection, EPOLLOUT);
+      case Io::kEnd:
+      case Io::kError:
+        return close(connection);
+    }
+  }
+}
+
+void ServerImpl::wait_for_request(Connection& connection) {
+  if (connection.in.empty() && connection.reader.between_requests()) {
+    connection.in = std::string();
+    connection.out = std::string();
+    connection.timed = false;
+    set_deadline(connection, options_.idle_timeout);
+    connection.idle = true;
+    if (stopping_) {
+      return close(connection);
+    }
+  } else if (!std::exchange(connection.timed, true)) {  // from a request's first bytes on its time runs
+    set_deadline(connection, options_.header_timeout);
+  }
+  return arm(connection, EPOLLIN);
+}
+
+void ServerImpl::dispatch(Connection& connection) {
+  connection.deadline = INT64_MAX;
+  connection.timed = false;
+  Taken taken = connection.reader.take();
+  taken.request.remote_address = connection.remote_address;
+  if (connection.peer) taken.request.peer = *connection.peer;
+  if (only_reads(taken.request.method)) {
+    enter_handler();
+    serve(connection, std::move(taken));
+    return leave_handler();
+  }
+  auto shared = std::make_shared<Taken>(std::move(taken));
+  writers_.submit([this, &connection, shared] { serve(connection, std::move(*shared)); });
+}
+
+void ServerImpl::serve(Connection& connection, Taken taken) {
+  Response response;
+  in_flight_.fetch_add(1, std::memory_order_relaxed);
+  call_handler(taken.request, response);
+  in_flight_.fetch_sub(1, std::memory_order_relaxed);
+  requests_.fetch_add(1, std::memory_order_relaxed);
+  if (response.takeover) return hand_over(connection, taken, std::move(response));
+  const bool is_head = taken.request.method == "HEAD";
+  const bool close_after =
+      !taken.head.keep_alive || stopping_ || header_has_token(response.headers, "Connection", "close");
+  std::string head = plain_head(response, is_head, taken.head.minor_version == 0, close_after);
+  return send(connection, std::move(head), is_head ? std::string() : std::move(response.body), close_after);
+}
+
+void ServerImpl::call_handler(const Request& request, Response& response) {
+  try {
+    handler_(request, response);
+    return;
+  } catch (const std::exception& error) {
+    log::error("http", "a handler failed",
+               {{"method", request.method}, {"path", request.path}, {"error", error.what()}});
+  } catch (...) {
+    log::error("http", "a handler failed", {{"method", request.method}, {"path", request.path}});
+  }
+  response = Response();
+  fill_error(500, "the server failed to handle this request", response);
+}
+
+void ServerImpl::fill_error(int code, std::string_view message, Response& response) const {
+  response.status = code;
+  if (options_.error_body) return options_.error_body(code, message, response);
+  response.set_header("Content-Type", "text/plain; charset=utf-8");
+  response.body = fmt::format("{}\n", message);
+}
+
+void ServerImpl::refuse(Connection& connection, const ParseError& error) {
+  connection.deadline = INT64_MAX;
+  requests_.fetch_add(1, std::memory_order_relaxed);
+  Response response;
+  fill_error(error.code, error.message, response);
+  connection.linger = true;  // the client may still be sending, and must not lose the answer to a reset
+  return send(connection, plain_head(response, false, false, true), std::move(response.body), true);
+}
+
+void ServerImpl::send(Connection& connection, std::string head, std::string body, bool close_after) {
+  connection.close_after_write = close_after;
+  size_t took = 0;
+  const Io io = connection.channel.write(head, body, took);
+  if (io == Io::kError || io == Io::kEnd) {
+    return close(connection);
+  }
+  if (took == head.size() + body.size()) return sent(connection);
+  if (took < head.size()) {
+    connection.out = std::move(head);
+    connection.out += body;
+    connection.out_sent = took;
+  } else {
+    connection.out = std::move(body);
+    connection.out_sent = took - head.size();
+  }
+  return flush(connection);
+}
+
+// A client has header_timeout to take the next part of an answer, not for all of it.
+void ServerImpl::flush(Connection& connection) {
+  while (connection.out_sent < connection.out.size()) {
+    size_t took = 0;
+    const Io io = connection.channel.write(std::string_view(connection.out).substr(connection.out_sent), took);
+    connection.out_sent += took;
+    if (io == Io::kDone) continue;
+    if (io == Io::kError || io == Io::kEnd) {
+      return close(connection);
+    }
+    connection.state = Connection::State::kWriting;
+    set_deadline(connection, options_.header_timeout);
+    return arm(connection, io == Io::kWantRead ? EPOLLIN : EPOLLOUT);
+  }
+  connection.out = std::string();
+  connection.out_sent = 0;
+  connection.deadline = INT64_MAX;
+  return sent(connection);
+}
+
+void ServerImpl::sent(Connection& connection) {
+  if (connection.close_after_write) {
+    if (!connection.linger) {
+      return close(connection);
+    }
+    connection.channel.shutdown_write();
+    connection.state = Connection::State::kLingering;
+    set_deadline(connection, kLingerTime);
+    return linger(connection);
+  }
+  connection.state = Connection::State::kReading;
+  if (connection.in.empty() && !connection.channel.has_buffered()) return wait_for_request(connection);
+  // The next request is here already (pipelining). Others come first: a socket that can be written wakes a poller at
+  // once.
+  set_deadline(connection, options_.header_timeout);
+  return arm(connection, EPOLLIN | EPOLLOUT);
+}
+
+// Reads over what a refused client still sends; closing at once would reset the connection and lose the answer.
+void ServerImpl::linger(Connection& connection) {
+  std::array<char, kReadSize> buffer;
+  while (connection.discarded < kMaxDiscard) {
+    const ssize_t n = ::recv(connection.channel.fd(), buffer.data(), buffer.size(), 0);  // beneath TLS
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+      return arm(connection, EPOLLIN);
+    }
+    if (n <= 0) break;
+    connection.discarded += static_cast<size_t>(n);
+  }
+  return close(connection);
+}
+
+void ServerImpl::hand_over(Connection& connection, const Taken& taken, Response response) {
+  const std::unique_ptr<Connection> owner(&connection);
+  remove(connection);
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, connection.channel.fd(), nullptr);
+  const std::shared_ptr<Response::Takeover> takeover = std::move(response.takeover);
+  const bool http10 = taken.head.minor_version == 0;
+  const bool only_head = taken.request.method == "HEAD" && takeover->kind != Response::Takeover::Kind::kConnection;
+  if (takeover->kind == Response::Takeover::Kind::kPump && !only_head) {
+    pump_->attach({std::move(connection.channel), streamed_head(response, http10), takeover->topic,
+                   std::move(takeover->source), !http10});
+    return;
+  }
+  // std::function wants what it holds to be copyable.
+  auto stream = std::make_shared<std::unique_ptr<Stream>>(make_stream(std::move(connection.channel), streams_));
+  if (takeover->kind == Response::Takeover::Kind::kConnection) {
+    run_on_thread(
+        [takeover, stream, early = std::move(connection.in)] { takeover->run_connection(std::move(*stream), early); });
+  } else {
+    run_on_thread([takeover, stream, http10, only_head, head = streamed_head(response, http10)] {
+      const std::unique_ptr<Stream> mine = std::move(*stream);
+      if (only_head) {
+        [[maybe_unused]] Status gone = mine->write(head);
+      } else {
+        write_stream(*mine, head, !http10, *takeover);
+      }
+    });
+  }
+}
+
+void ServerImpl::run_on_thread(std::function<void()> run) {
+  streams_->thread_began();
+  try {
+    std::thread([run = std::move(run), streams = streams_]() mutable {
+      try {
+        run();
+      } catch (const std::exception& error) {
+        log::error("http", "a connection that was taken over ended because its handler failed",
+                   {{"error", error.what()}});
+      }
+      run = nullptr;  // closes the stream, should it still be there
+      streams->thread_ended();
+    }).detach();
+  } catch (const std::system_error& error) {
+    streams_->thread_ended();
+    log::error("http", "a connection was closed: no thread could be started for it", {{"error", error.what()}});
+  }
+}
+
+}  // namespace knarr::http

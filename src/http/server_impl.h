@@ -1,0 +1,104 @@
+// The server's threads: pollers that share one epoll, writers for methods that wait for the disk, the pump.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <optional>
+#include <thread>
+
+#include "http/connection.h"
+#include "http/pump.h"
+#include "http/stream.h"
+#include "http/worker_pool.h"
+
+namespace knarr::http {
+
+class ServerImpl final : public Server {
+ public:
+  ServerImpl(ServerOptions options, Handler handler);
+  ~ServerImpl() override { stop(milliseconds(0)); }
+  Status start();
+
+  int port() const override { return port_; }
+  Pump& pump() override { return *pump_; }
+  Status reload_tls() override;
+  void stop(milliseconds grace) override;
+  Stats stats() const override;
+
+ private:
+  using Taken = RequestReader::Taken;
+  // server.cpp: sockets, threads and time
+  Status listen();
+  Status add_own(int fd, uint32_t events, uint64_t tag);
+  void rearm_own(int fd, uint64_t tag);
+  void poll_loop(bool spare);
+  void watch_pollers();
+  void enter_handler();
+  void leave_handler();
+  void accept_some();
+  void adopt(linux::UniqueFd fd, std::string remote_address);
+  bool full() const;
+  void set_deadline(Connection& connection, std::chrono::nanoseconds after);
+  void note_sweep(int64_t when);
+  void sweep();
+  void insert(Connection& connection);
+  void remove(Connection& connection);
+  void arm(Connection& connection, uint32_t events);
+  void close(Connection& connection);
+  void shutdown_connections(bool only_idle);
+  bool wait_no_connections(MonoTime deadline);
+
+  // serve.cpp: what happens on a connection
+  void drive(Connection& connection);
+  void shake_hands(Connection& connection);
+  void read_request(Connection& connection);
+  void dispatch(Connection& connection);
+  void serve(Connection& connection, Taken taken);
+  void call_handler(const Request& request, Response& response);
+  void send(Connection& connection, std::string head, std::string body, bool close_after);
+  void flush(Connection& connection);
+  void sent(Connection& connection);
+  void refuse(Connection& connection, const ParseError& error);
+  void wait_for_request(Connection& connection);
+  void linger(Connection& connection);
+  void hand_over(Connection& connection, const Taken& taken, Response response);
+  void run_on_thread(std::function<void()> run);
+  void fill_error(int code, std::string_view message, Response& response) const;
+
+  // Constant after start().
+  const ServerOptions options_;
+  const Handler handler_;
+  int port_ = 0, workers_ = 0;
+  linux::UniqueFd listener_, epoll_, timer_, stop_event_;
+  std::unique_ptr<PumpImpl> pump_;
+  const std::shared_ptr<OpenStreams> streams_ = std::make_shared<OpenStreams>();
+
+  Mutex tls_mutex_;
+  std::shared_ptr<SSL_CTX> tls_ KNARR_GUARDED_BY(tls_mutex_);
+
+  std::atomic<bool> stopping_{false}, accept_paused_{false};
+  std::atomic<size_t> requests_{0}, in_flight_{0}, connections_{0};
+
+  // Connections in epoll, for deadlines and the end. Who closes one takes it out first.
+  Mutex registry_mutex_;
+  std::condition_variable_any registry_changed_;
+  std::vector<Connection*> registry_ KNARR_GUARDED_BY(registry_mutex_);
+  std::atomic<int64_t> next_sweep_{INT64_MAX};
+  Mutex timer_mutex_;
+
+  // Threads. The watchman lends a spare poller while all pollers wait inside handlers.
+  std::vector<std::thread> pollers_;
+  std::thread watchman_;
+  std::atomic<int> polling_{0};     // pollers that are not inside a handler
+  std::atomic<uint64_t> turns_{0};  // events that pollers took
+  Mutex watchman_mutex_;
+  std::condition_variable_any watchman_wanted_;
+  bool all_busy_ KNARR_GUARDED_BY(watchman_mutex_) = false;
+  bool watchman_stop_ KNARR_GUARDED_BY(watchman_mutex_) = false;
+  WorkerPool spares_, writers_;
+
+  Mutex stop_mutex_;
+  bool stopped_ KNARR_GUARDED_BY(stop_mutex_) = false;
+};
+
+}  // namespace knarr::http

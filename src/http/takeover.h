@@ -1,0 +1,16 @@
+// What a handler asked for instead of a body.
+#pragma once
+
+#include "knarr/http/server.h"
+
+namespace knarr::http {
+
+struct Response::Takeover {
+  enum class Kind { kPump, kStream, kConnection } kind = Kind::kPump;
+  uint32_t topic = 0;
+  std::unique_ptr<PumpSource> source;
+  std::function<void(const Writer&, const std::function<bool()>&)> run_stream;
+  std::function<void(std::unique_ptr<Stream>, std::string)> run_connection;
+};
+
+}  // namespace knarr::http
