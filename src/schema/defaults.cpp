@@ -1,6 +1,8 @@
 // Defaulting, driven by the tables: whatever a type says of its absent fields holds wherever the type stands, in a Pod as in the
 // template of what makes Pods. Rules that look at more than one field are the functions below, registered by type.
+#include <algorithm>
 #include <map>
+#include <optional>
 
 #include "knarr/codec/base64.h"
 #include "knarr/codec/quantity.h"
@@ -19,15 +21,35 @@ bool is_unset(const Value* value, bool pointer) {
   return (value->IsString() && value->GetStringLength() == 0) || (value->IsNumber() && value->GetDouble() == 0);
 }
 
-// Upstream's tag of an image: "latest" where it names neither tag nor digest. What is no reference has no tag.
+// Components of lower-case letters and digits, with separators between them only.
+bool is_repository(std::string_view path) {
+  char before = '/';
+  for (char c : path) {
+    bool alnum = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+    bool after_alnum = (before >= 'a' && before <= 'z') || (before >= '0' && before <= '9');
+    bool separator = c == '.' || c == '_' || c == '-' || c == '/';
+    bool repeated = (c == '-' || c == '_') && before == c;
+    if (!alnum && !(separator && (after_alnum || repeated))) return false;
+    before = c;
+  }
+  return !path.empty() && before != '/' && before != '.' && before != '_' && before != '-';
+}
+
+// Whether an image's tag is "latest": named so, or with neither tag nor digest. What is no reference has no tag.
 bool is_latest(std::string_view image) {
-  if (image.find(' ') != std::string_view::npos) return false;
   size_t digest = image.find('@');
-  std::string_view name = image.substr(0, digest);
+  std::string_view name = image.substr(0, digest), tag;
   size_t colon = name.rfind(':'), slash = name.rfind('/');
-  bool tagged = colon != std::string_view::npos && (slash == std::string_view::npos || colon > slash);
-  if (tagged) return name.substr(colon + 1) == "latest";
-  return digest == std::string_view::npos && !image.empty();
+  if (colon != std::string_view::npos && (slash == std::string_view::npos || colon > slash)) {
+    tag = name.substr(colon + 1);
+    name = name.substr(0, colon);
+  } else if (digest == std::string_view::npos) {
+    tag = "latest";
+  }
+  size_t first = name.find('/');
+  bool has_registry = first != std::string_view::npos && (name.substr(0, first).find_first_of(".:") != std::string_view::npos ||
+                                                          name.substr(0, first) == "localhost");
+  return tag == "latest" && is_repository(has_registry ? name.substr(first + 1) : name);
 }
 
 void set_if_empty(Value& object, std::string_view key, std::string_view text, Allocator& alloc) {

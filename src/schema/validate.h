@@ -27,8 +27,9 @@ void known_finalizer(const std::string& name, const Path& path, FieldErrors& err
 void pod(const core::Pod& pod, const core::Pod* old, FieldErrors& errors);
 void pod_update(const core::Pod& pod, const core::Pod& old, FieldErrors& errors);
 void pod_status_update(const core::Pod& pod, const core::Pod& old, FieldErrors& errors);
-void containers(const core::PodSpec& spec, const Path& path, FieldErrors& errors);
-void volumes(const core::PodSpec& spec, const std::string& pod_name, const Path& path, FieldErrors& errors);
+using Volumes = std::map<std::string, const core::Volume*>;  // those of a pod that are well, by name
+Volumes volumes(const core::PodSpec& spec, const std::string& pod_name, const Path& path, FieldErrors& errors);
+void containers(const core::PodSpec& spec, const Volumes& volumes, const Path& path, FieldErrors& errors);
 void affinity(const core::Affinity& affinity, const Path& path, FieldErrors& errors);
 void tolerations(const std::vector<core::Toleration>& tolerations, const Path& path, FieldErrors& errors);
 void topology_spread(const std::vector<core::TopologySpreadConstraint>& constraints, const Path& path, FieldErrors& errors);

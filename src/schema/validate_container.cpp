@@ -125,13 +125,6 @@ void env_from(const std::vector<core::EnvFromSource>& sources, const Path& path,
   }
 }
 
-const core::Volume* find_volume(const core::PodSpec& spec, const std::string& name) {
-  for (const core::Volume& v : spec.volumes) {
-    if (v.name == name) return &v;
-  }
-  return nullptr;
-}
-
 void mount_propagation(const core::VolumeMount& mount, bool privileged, const Path& path, FieldErrors& errors) {
   if (!mount.mountPropagation) return;
   errors.one_of(path, *mount.mountPropagation, {"Bidirectional", "HostToContainer", "None"});
@@ -148,14 +141,14 @@ void recursive_read_only(const core::VolumeMount& mount, const Path& path, Field
 }
 
 template <typename Container>
-void volume_mounts(const Container& c, const core::PodSpec& spec, const Path& path, FieldErrors& errors) {
+void volume_mounts(const Container& c, const Volumes& volumes, const Path& path, FieldErrors& errors) {
   bool privileged = c.securityContext && c.securityContext->privileged.value_or(false);
   std::set<std::string> seen;
   for (size_t i = 0; i < c.volumeMounts.size(); ++i) {
     const core::VolumeMount& mount = c.volumeMounts[i];
     Path at = path.index(i);
     if (mount.name.empty()) errors.required(at.child("name"));
-    if (!find_volume(spec, mount.name)) errors.not_found(at.child("name"), mount.name);
+    if (!volumes.count(mount.name)) errors.not_found(at.child("name"), mount.name);
     if (mount.mountPath.empty()) errors.required(at.child("mountPath"));
     if (!seen.insert(mount.mountPath).second) errors.invalid(at.child("mountPath"), mount.mountPath, "must be unique");
     for (const core::VolumeDevice& device : c.volumeDevices) {
@@ -175,21 +168,24 @@ void volume_mounts(const Container& c, const core::PodSpec& spec, const Path& pa
 }
 
 template <typename Container>
-void volume_devices(const Container& c, const core::PodSpec& spec, const Path& path, FieldErrors& errors) {
+void volume_devices(const Container& c, const Volumes& volumes, const Path& path, FieldErrors& errors) {
   std::set<std::string> names_seen, paths_seen;
   for (size_t i = 0; i < c.volumeDevices.size(); ++i) {
     const core::VolumeDevice& device = c.volumeDevices[i];
     Path at = path.index(i);
-    const core::Volume* volume = find_volume(spec, device.name);
+    auto there = volumes.find(device.name);
+    const core::Volume* volume = there == volumes.end() ? nullptr : there->second;
     if (device.name.empty()) errors.required(at.child("name"));
     if (!device.name.empty() && !names_seen.insert(device.name).second) errors.invalid(at.child("name"), device.name, "must be unique");
     if (volume && !volume->persistentVolumeClaim && !volume->ephemeral)
       errors.invalid(at.child("name"), device.name, "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode");
     if (!volume) errors.not_found(at.child("name"), device.name);
     if (device.devicePath.empty()) errors.required(at.child("devicePath"));
-    if (!paths_seen.insert(device.devicePath).second) errors.invalid(at.child("devicePath"), device.devicePath, "must be unique");
-    if (("/" + device.devicePath + "/").find("/../") != std::string::npos)
+    if (("/" + device.devicePath + "/").find("/../") != std::string::npos) {
       errors.invalid(at.child("devicePath"), device.devicePath, "can not contain backsteps ('..')");
+    } else if (!paths_seen.insert(device.devicePath).second) {
+      errors.invalid(at.child("devicePath"), device.devicePath, "must be unique");
+    }
     for (const core::VolumeMount& mount : c.volumeMounts) {
       if (mount.name == device.name) errors.invalid(at.child("name"), device.name, "must not already exist in volumeMounts");
       if (mount.mountPath == device.devicePath)
@@ -237,7 +233,7 @@ void security_context(const core::SecurityContext& sc, bool host_users, const Pa
 
 // What holds for containers of every list.
 template <typename Container>
-void container(const Container& c, const core::PodSpec& spec, const Path& path, FieldErrors& errors) {
+void container(const Container& c, const core::PodSpec& spec, const Volumes& volumes, const Path& path, FieldErrors& errors) {
   if (c.name.empty()) {
     errors.required(path.child("name"));
   } else {
@@ -252,8 +248,8 @@ void container(const Container& c, const core::PodSpec& spec, const Path& path, 
   ports(c.ports, path.child("ports"), errors);
   env(c.env, path.child("env"), errors);
   env_from(c.envFrom, path.child("envFrom"), errors);
-  volume_mounts(c, spec, path.child("volumeMounts"), errors);
-  volume_devices(c, spec, path.child("volumeDevices"), errors);
+  volume_mounts(c, volumes, path.child("volumeMounts"), errors);
+  volume_devices(c, volumes, path.child("volumeDevices"), errors);
   if (c.imagePullPolicy.empty()) {
     errors.required(path.child("imagePullPolicy"));
   } else {
@@ -312,9 +308,12 @@ void lifecycle_handler(const core::LifecycleHandler& h, const GracePeriod& grace
   });
 }
 
-void lifecycle(const core::Lifecycle& lifecycle, const GracePeriod& grace, const Path& path, FieldErrors& errors) {
+void lifecycle(const core::Lifecycle& lifecycle, const core::PodSpec& spec, const Path& path, FieldErrors& errors) {
+  const GracePeriod& grace = spec.terminationGracePeriodSeconds;
   if (lifecycle.postStart) lifecycle_handler(*lifecycle.postStart, grace, path.child("postStart"), errors);
   if (lifecycle.preStop) lifecycle_handler(*lifecycle.preStop, grace, path.child("preStop"), errors);
+  if (lifecycle.stopSignal && !spec.os)
+    errors.forbidden(path.child("stopSignal"), "may not be set for containers with empty `spec.os.name`");
 }
 
 void probe(const core::Probe& p, const Path& path, FieldErrors& errors) {
@@ -341,8 +340,8 @@ void once_probe(const api::Box<core::Probe>& p, const Path& path, FieldErrors& e
   if (p->successThreshold != 1) errors.invalid(path.child("successThreshold"), p->successThreshold, "must be 1");
 }
 
-void probes_and_lifecycle(const core::Container& c, const GracePeriod& grace, const Path& path, FieldErrors& errors) {
-  if (c.lifecycle) lifecycle(*c.lifecycle, grace, path.child("lifecycle"), errors);
+void probes_and_lifecycle(const core::Container& c, const core::PodSpec& spec, const Path& path, FieldErrors& errors) {
+  if (c.lifecycle) lifecycle(*c.lifecycle, spec, path.child("lifecycle"), errors);
   once_probe(c.livenessProbe, path.child("livenessProbe"), errors);
   if (c.readinessProbe) {
     Path at = path.child("readinessProbe");
@@ -375,18 +374,18 @@ void restart_policy(const core::Container& c, const Path& path, FieldErrors& err
   }
 }
 
-void init_containers(const core::PodSpec& spec, const Path& path, FieldErrors& errors) {
+void init_containers(const core::PodSpec& spec, const Volumes& volumes, const Path& path, FieldErrors& errors) {
   std::set<std::string> seen;
   for (const core::Container& c : spec.containers) seen.insert(c.name);
   for (size_t i = 0; i < spec.initContainers.size(); ++i) {
     const core::Container& c = spec.initContainers[i];
     Path at = path.index(i);
-    container(c, spec, at, errors);
+    container(c, spec, volumes, at, errors);
     restart_policy(c, at, errors);
     if (!c.name.empty() && !seen.insert(c.name).second) errors.duplicate(at.child("name"), c.name);
     host_port_conflicts(spec.initContainers, i, i + 1, path, errors);
     if (c.restartPolicy == "Always") {
-      probes_and_lifecycle(c, spec.terminationGracePeriodSeconds, at, errors);
+      probes_and_lifecycle(c, spec, at, errors);
       continue;
     }
     constexpr std::string_view kNot = "may not be set for init containers without restartPolicy=Always";
@@ -402,7 +401,7 @@ void init_containers(const core::PodSpec& spec, const Path& path, FieldErrors& e
   }
 }
 
-void ephemeral_containers(const core::PodSpec& spec, const Path& path, FieldErrors& errors) {
+void ephemeral_containers(const core::PodSpec& spec, const Volumes& volumes, const Path& path, FieldErrors& errors) {
   std::set<std::string> others, seen;
   for (const core::Container& c : spec.containers) others.insert(c.name);
   for (const core::Container& c : spec.initContainers) others.insert(c.name);
@@ -410,7 +409,7 @@ void ephemeral_containers(const core::PodSpec& spec, const Path& path, FieldErro
   for (size_t i = 0; i < spec.ephemeralContainers.size(); ++i) {
     const core::EphemeralContainer& c = spec.ephemeralContainers[i];
     Path at = path.index(i);
-    container(c, spec, at, errors);
+    container(c, spec, volumes, at, errors);
     if (!seen.insert(c.name).second) errors.duplicate(at.child("name"), c.name);
     if (!c.targetContainerName.empty() && !others.count(c.targetContainerName))
       errors.not_found(at.child("targetContainerName"), c.targetContainerName);
@@ -439,21 +438,21 @@ void port_number_or_name(const IntOrString& port, const Path& path, FieldErrors&
   }
 }
 
-void containers(const core::PodSpec& spec, const Path& path, FieldErrors& errors) {
+void containers(const core::PodSpec& spec, const Volumes& volumes, const Path& path, FieldErrors& errors) {
   Path list = path.child("containers");
   if (spec.containers.empty()) errors.required(list);
   std::set<std::string> seen;
   for (size_t i = 0; i < spec.containers.size(); ++i) {
     const core::Container& c = spec.containers[i];
     Path at = list.index(i);
-    container(c, spec, at, errors);
+    container(c, spec, volumes, at, errors);
     if (!seen.insert(c.name).second) errors.duplicate(at.child("name"), c.name);
-    probes_and_lifecycle(c, spec.terminationGracePeriodSeconds, at, errors);
+    probes_and_lifecycle(c, spec, at, errors);
     restart_policy(c, at, errors);
   }
   host_port_conflicts(spec.containers, 0, spec.containers.size(), list, errors);
-  init_containers(spec, path.child("initContainers"), errors);
-  ephemeral_containers(spec, path.child("ephemeralContainers"), errors);
+  init_containers(spec, volumes, path.child("initContainers"), errors);
+  ephemeral_containers(spec, volumes, path.child("ephemeralContainers"), errors);
 }
 
 }  // namespace knarr::schema::validation

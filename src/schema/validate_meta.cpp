@@ -146,7 +146,7 @@ void object_meta(const meta::ObjectMeta& m, const meta::ObjectMeta* old, bool na
   Path path("metadata");
   if (old) update(m, *old, path, errors);
   // What is immutable was right when it was written.
-  if (!old || m.name != old->name) name_and_namespace(m, namespaced, rule, path, errors);
+  if (!old || m.name != old->name || m.namespace_ != old->namespace_) name_and_namespace(m, namespaced, rule, path, errors);
   errors.non_negative(path.child("generation"), m.generation);
   labels(m.labels, path.child("labels"), errors);
   annotations(m.annotations, path.child("annotations"), errors);

@@ -157,6 +157,44 @@ void pod_level_resources(const core::PodSpec& spec, const Path& path, FieldError
   if (!spec.resources) return;
   if (!spec.resources->claims.empty()) errors.forbidden(path.child("claims"), "claims may not be set for Resources at pod-level");
   resource_requirements(*spec.resources, spec, path, errors);
+  // A container may not have more than the pod.
+  for (size_t i = 0; i < spec.containers.size(); ++i) {
+    for (const auto& [name, limit] : spec.containers[i].resources.limits) {
+      auto most = spec.resources->limits.find(name);
+      if (most != spec.resources->limits.end() && Quantity::parse_or_zero(limit) > Quantity::parse_or_zero(most->second))
+        errors.invalid(path.child("containers").index(i).key(name).child("limits"), limit,
+                       "must be less than or equal to pod limits of " + most->second);
+    }
+  }
+  for (const auto& [name, requested] : spec.resources->requests) {
+    Quantity together;
+    for (const core::Container& c : spec.containers) {
+      auto request = c.resources.requests.find(name);
+      if (request != c.resources.requests.end()) together += Quantity::parse_or_zero(request->second);
+    }
+    if (together.sign() > 0 && together > Quantity::parse_or_zero(requested))
+      errors.invalid(path.child("requests").key(name), requested,
+                     "must be greater than or equal to aggregate container requests of " + together.to_string());
+  }
+}
+
+// Files with variables lie in emptyDir volumes.
+template <typename Container>
+void file_key_volumes(const std::vector<Container>& containers, const core::PodSpec& spec, const Path& path, FieldErrors& errors) {
+  for (size_t i = 0; i < containers.size(); ++i) {
+    for (size_t j = 0; j < containers[i].env.size(); ++j) {
+      const core::EnvVar& var = containers[i].env[j];
+      if (!var.valueFrom || !var.valueFrom->fileKeyRef) continue;
+      const std::string& name = var.valueFrom->fileKeyRef->volumeName;
+      Path at = path.index(i).child("env").index(j).child("valueFrom").child("fileKeyRef").child("volumeName");
+      auto volume = std::find_if(spec.volumes.begin(), spec.volumes.end(), [&](const core::Volume& v) { return v.name == name; });
+      if (volume == spec.volumes.end()) {
+        errors.not_found(at, name);
+      } else if (!volume->emptyDir) {
+        errors.invalid(at, name, "referenced volume must be of type emptyDir");
+      }
+    }
+  }
 }
 
 // An enumerated word that must be there.
@@ -174,8 +212,8 @@ void name_if_set(const Path& path, const std::string& name, FieldErrors& errors)
 
 void pod_spec(const core::PodSpec& spec, const std::string& pod_name, const Path& path, FieldErrors& errors) {
   if (!spec.terminationGracePeriodSeconds) errors.required(path.child("terminationGracePeriodSeconds"));
-  volumes(spec, pod_name, path.child("volumes"), errors);
-  containers(spec, path, errors);
+  const Volumes mountable = volumes(spec, pod_name, path.child("volumes"), errors);
+  containers(spec, mountable, path, errors);
   pod_level_resources(spec, path.child("resources"), errors);
   host_network_ports(spec, path, errors);
   word(path.child("restartPolicy"), spec.restartPolicy, {"Always", "OnFailure", "Never"}, errors);
@@ -200,6 +238,9 @@ void pod_spec(const core::PodSpec& spec, const std::string& pod_name, const Path
   if (spec.preemptionPolicy) word(path.child("preemptionPolicy"), *spec.preemptionPolicy, {"PreemptLowerPriority", "Never"}, errors);
   resource_amounts(spec.overhead, path.child("overhead").child("limits"), errors);
   operating_system(spec, path, errors);
+  file_key_volumes(spec.containers, spec, path.child("containers"), errors);
+  file_key_volumes(spec.initContainers, spec, path.child("initContainers"), errors);
+  file_key_volumes(spec.ephemeralContainers, spec, path.child("ephemeralContainers"), errors);
 }
 
 // Rules that templates of pods do not have.

@@ -81,7 +81,9 @@ void check(const core::NFSVolumeSource& source, const Path& path, FieldErrors& e
 
 void check(const core::CSIVolumeSource& source, const Path& path, FieldErrors& errors) {
   if (source.driver.empty()) return errors.required(path.child("driver"));
-  errors.invalid(path.child("driver"), source.driver, names::dns1123_subdomain(source.driver));
+  std::string lower = source.driver;
+  for (char& c : lower) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+  errors.invalid(path.child("driver"), source.driver, names::dns1123_subdomain(lower));
 }
 
 void check(const core::EphemeralVolumeSource& source, const Path& path, FieldErrors& errors) {
@@ -89,7 +91,14 @@ void check(const core::EphemeralVolumeSource& source, const Path& path, FieldErr
   Path spec = path.child("volumeClaimTemplate").child("spec");
   const core::PersistentVolumeClaimSpec& claim = source.volumeClaimTemplate->spec;
   if (claim.accessModes.empty()) errors.required(spec.child("accessModes"), "at least 1 access mode is required");
+  for (const std::string& mode : claim.accessModes)
+    errors.one_of(spec.child("accessModes"), mode, {"ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"});
   if (!claim.resources.requests.count("storage")) errors.required(spec.child("resources").key("storage"));
+}
+
+void check(const core::ImageVolumeSource& source, const Path& path, FieldErrors& errors) {
+  if (source.reference.empty()) errors.required(path.child("reference"));
+  errors.one_of(path.child("pullPolicy"), source.pullPolicy, {"Always", "IfNotPresent", "Never"});
 }
 
 void check(const core::ServiceAccountTokenProjection& token, const Path& projected, const Path& path, FieldErrors& errors) {
@@ -217,28 +226,37 @@ void local_descending(const std::string& target, const Path& path, FieldErrors& 
 
 void local_non_reserved(const std::string& target, const Path& path, FieldErrors& errors) {
   local_descending(target, path, errors);
-  if (target.starts_with("..") && !target.starts_with("../") && target != "..") errors.invalid(path, target, "must not start with '..'");
+  if (target.starts_with("..") && !target.starts_with("../")) errors.invalid(path, target, "must not start with '..'");
 }
 
-void volumes(const core::PodSpec& spec, const std::string& pod_name, const Path& path, FieldErrors& errors) {
-  std::set<std::string> seen, created_claims;
+Volumes volumes(const core::PodSpec& spec, const std::string& pod_name, const Path& path, FieldErrors& errors) {
+  Volumes good;
+  std::set<std::string> created_claims;
   for (const core::Volume& v : spec.volumes) {
     if (v.ephemeral && !pod_name.empty()) created_claims.insert(pod_name + "-" + v.name);
   }
   for (size_t i = 0; i < spec.volumes.size(); ++i) {
     const core::Volume& v = spec.volumes[i];
     Path at = path.index(i), name = at.child("name");
+    const size_t before = errors.count();
     volume_source(v, at, errors);
+    if (v.ephemeral && !pod_name.empty() && !v.name.empty()) {
+      std::string claim = pod_name + "-" + v.name;
+      for (const std::string& problem : names::dns1123_subdomain(claim))
+        errors.invalid(name, v.name, fmt::format("PVC name \"{}\": {}", claim, problem));
+    }
     if (v.name.empty()) {
       errors.required(name);
     } else {
       errors.invalid(name, v.name, names::dns1123_label(v.name));
     }
-    if (!seen.insert(v.name).second) errors.duplicate(name, v.name);
+    if (good.count(v.name)) errors.duplicate(name, v.name);
+    if (errors.count() == before) good.emplace(v.name, &v);
     if (v.persistentVolumeClaim && created_claims.count(v.persistentVolumeClaim->claimName))
       errors.invalid(at.child("persistentVolumeClaim").child("claimName"), v.persistentVolumeClaim->claimName,
                      "must not reference a PVC that gets created for an ephemeral volume");
   }
+  return good;
 }
 
 }  // namespace knarr::schema::validation
