@@ -146,6 +146,13 @@ Result<CgroupHierarchy> CgroupHierarchy::detect() {
 }
 
 Result<Cgroup> CgroupHierarchy::create(const std::string& path) const {
+  // A parent that is empty may be removed by whoever made it, just before our group would hold it.
+  auto group = make(path);
+  for (int again = 0; again < 3 && !group.ok() && group.status().is(reason::kNotFound); ++again) group = make(path);
+  return group;
+}
+
+Result<Cgroup> CgroupHierarchy::make(const std::string& path) const {
   std::string directory = root_;
   for (size_t at = path.find_first_not_of('/'); at != std::string::npos;) {
     // What is on already costs a read; a controller that cannot be turned on here (EBUSY, EPERM) is left off: controllers() tells.

@@ -60,6 +60,8 @@ class RuntimeImpl : public Runtime {
     pods_.clear();
     factory_channel_.reset();
     if (factory_.valid()) (void)factory_.wait();  // it ended when its channel did
+    // Goes only when no pod, of whichever instance, has its group in it.
+    if (!probe_.cgroup_root.empty()) rmdir((probe_.cgroup_root + "/knarr").c_str());
   }
 
   const Capabilities& capabilities() const override { return probe_.capabilities; }

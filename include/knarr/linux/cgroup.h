@@ -64,6 +64,7 @@ class CgroupHierarchy {
 
  private:
   explicit CgroupHierarchy(std::string root) : root_(std::move(root)) {}
+  Result<Cgroup> make(const std::string& path) const;
   std::string root_;
 };
 

@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <csignal>
 
+#include "knarr/linux/mount.h"
 #include "knarr/linux/tree.h"
 #include "unit/runtime/harness.h"
 
@@ -156,6 +157,61 @@ TEST_CASE("mounts: given ones, their modes and what is under them", "[root]") {
   CHECK(h.output(spec) == "from the host\nfrom the host\nwrote\nread-only\nmade\ntmpfs\n1\n");
   CHECK(access((host + "/new").c_str(), F_OK) == 0);
   CHECK(access((h.directory() + "/not/there/yet/z").c_str(), F_OK) == 0);
+}
+
+TEST_CASE("mount propagation: to the container, and from it", "[root]") {
+  Harness h;
+  const std::string host = h.directory() + "/shared";
+  REQUIRE(linux::make_directories(host + "/later").ok());
+  REQUIRE(linux::make_directories(host + "/theirs").ok());
+  REQUIRE(linux::mount_at(host, host, "", MS_BIND).ok());
+  linux::ScopedMount owner(host);
+  REQUIRE(linux::mount_at("", host, "", MS_SHARED).ok());
+  REQUIRE(h.runtime().run_sandbox(h.pod()).ok());
+  auto spec = h.container({"sleep", "1000"});
+  spec.security.privileged = true;
+  Mount mount;
+  mount.source = host;
+  mount.destination = "/private";
+  spec.mounts.push_back(mount);
+  mount.destination = "/slave";
+  mount.propagation = "rslave";
+  spec.mounts.push_back(mount);
+  mount.destination = "/both";
+  mount.propagation = "rshared";
+  spec.mounts.push_back(mount);
+  const auto status = h.runtime().start_container("pod-1", spec);
+  INFO(status->message);
+  REQUIRE(status->state == ContainerState::kRunning);
+  REQUIRE(linux::mount_at("tmpfs", host + "/later", "tmpfs", 0).ok());
+  ExecOptions look;
+  look.args = {"sh", "-c", "for d in private slave both; do grep -c \" /$d/later \" /proc/mounts; done; mount -t tmpfs x /both/theirs; mount -t tmpfs x /slave/later"};
+  auto session = h.runtime().exec("pod-1", spec.id, look);
+  REQUIRE(session.ok());
+  CHECK(test::read_all((*session)->stdout_fd()) == "0\n1\n1\n");
+  CHECK((*session)->wait().value() == 0);
+  int theirs = 0, later = 0;
+  const auto mounts = linux::read_mounts();
+  for (const auto& m : *mounts) {
+    theirs += m.mount_point == host + "/theirs";
+    later += m.mount_point == host + "/later";
+  }
+  CHECK(theirs == 1);
+  CHECK(later == 1);
+  CHECK(linux::unmount_tree(host + "/theirs").ok());
+  CHECK(linux::unmount_tree(host + "/later").ok());
+}
+
+TEST_CASE("limits that a process sets for itself", "[root]") {
+  Harness h;
+  auto spec = h.shell("ulimit -Sn; ulimit -Hn; cat /proc/self/oom_score_adj; umask; grep SigIgn /proc/self/status | cut -f2");
+  spec.rlimits = {{"RLIMIT_NOFILE", 100, 200}, {"core", 0, 0}};
+  spec.oom_score_adj = 500;
+  h.run(spec);
+  CHECK(h.output(spec) == "100\n200\n500\n0022\n0000000000000000\n");
+  auto bad = h.shell("true");
+  bad.rlimits = {{"RLIMIT_NONSENSE", 1, 1}};
+  CHECK_THAT(h.run(bad).message, Catch::Contains("RLIMIT_NONSENSE"));
 }
 
 TEST_CASE("a link in the image cannot lead a mount out of the root", "[root]") {
