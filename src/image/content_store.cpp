@@ -8,7 +8,8 @@
 
 #include <cerrno>
 #include <charconv>
-#include <cstdio>
+#include <cstdlib>
+#include <memory>
 
 #include "image/manifest.h"
 #include "knarr/base/log.h"
@@ -51,12 +52,15 @@ Status BlobWriter::restart() {
 }
 
 Result<ContentStore> ContentStore::open(const std::string& directory) {
-  ContentStore store(directory);
   for (const char* part : {"", "/blobs/sha256", "/layers", "/names", "/tmp"})
     KNARR_RETURN_IF_ERROR(linux::make_directories(directory + part, 0700));
+  // Layers are mounted by processes that stand elsewhere.
+  const std::unique_ptr<char, decltype(&free)> absolute(realpath(directory.c_str(), nullptr), &free);
+  if (!absolute) return errno_status(errno, fmt::format("resolve {}", directory));
+  ContentStore store(absolute.get());
   if (auto alone = store.hold_alone(); alone.ok()) {
-    KNARR_ASSIGN(const auto left, linux::list_directory(directory + "/tmp"));
-    for (const std::string& name : left) KNARR_RETURN_IF_ERROR(linux::remove_tree(directory + "/tmp/" + name));
+    KNARR_ASSIGN(const auto left, linux::list_directory(store.directory_ + "/tmp"));
+    for (const std::string& name : left) KNARR_RETURN_IF_ERROR(linux::remove_tree(store.directory_ + "/tmp/" + name));
   }
   return store;
 }

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <set>
 
 #include "knarr/base/log.h"
@@ -42,11 +43,11 @@ std::string mac_of(uint32_t address) {
 
 std::string table_name(const std::string& instance) { return "knarr-" + instance; }
 
-// Deletes the pods' links of a bridge but those that are to be kept.
-Status delete_ports(linux::RouteSocket& kernel, int bridge, const std::set<std::string>& kept) {
+// Deletes the pods' links of a bridge but those that are to be kept, by name.
+Status delete_ports(linux::RouteSocket& kernel, int bridge, const std::function<bool(const std::string&)>& keep) {
   KNARR_ASSIGN(const auto links, kernel.links());
   for (const auto& link : links) {
-    if (link.master == bridge && link.kind == "veth" && !kept.contains(link.name)) {
+    if (link.master == bridge && link.kind == "veth" && !keep(link.name)) {
       KNARR_RETURN_IF_ERROR(kernel.delete_link(link.index));
     }
   }
@@ -125,21 +126,17 @@ class KernelPodNetwork : public PodNetwork {
 
   Status keep_only(const std::vector<std::string>& pods) override {
     const std::set<std::string> kept(pods.begin(), pods.end());
-    std::vector<std::string> gone;
-    std::set<std::string> ports;
-    {
-      Lock lock(mutex_);
-      for (const auto& [pod, address] : pool_.all()) {
-        if (kept.contains(pod)) {
-          ports.insert(port_name(pod));
-        } else {
-          gone.push_back(pod);
-        }
-      }
+    for (const auto& [pod, address] : list()) {
+      if (!kept.contains(pod)) KNARR_RETURN_IF_ERROR(detach(pod));
     }
-    for (const std::string& pod : gone) KNARR_RETURN_IF_ERROR(detach(pod));
     KNARR_ASSIGN(linux::RouteSocket kernel, linux::RouteSocket::open());
-    return delete_ports(kernel, bridge_index_, ports);
+    // Asked when the links are listed: a pod has its address before its link, so one that is just being plugged in is
+    // known.
+    return delete_ports(kernel, bridge_index_, [this](const std::string& name) {
+      Lock lock(mutex_);
+      const auto& all = pool_.all();
+      return std::any_of(all.begin(), all.end(), [&](const auto& pod) { return port_name(pod.first) == name; });
+    });
   }
 
   Status remove() override {
@@ -309,7 +306,7 @@ Status remove_instance(const std::string& instance, const std::string& state_dir
   KNARR_ASSIGN(linux::RouteSocket kernel, linux::RouteSocket::open());
   KNARR_ASSIGN(const auto bridge, kernel.find_link(bridge_name(instance)));
   if (bridge) {
-    KNARR_RETURN_IF_ERROR(delete_ports(kernel, bridge->index, {}));
+    KNARR_RETURN_IF_ERROR(delete_ports(kernel, bridge->index, [](const std::string&) { return false; }));
     KNARR_RETURN_IF_ERROR(kernel.delete_link(bridge->index));
   }
   linux::NftBatch batch(linux::NftFamily::kInet, table_name(instance));
