@@ -80,6 +80,21 @@ std::optional<Int128> scale_decimal(std::string_view whole, std::string_view fra
   return nanos + rest;
 }
 
+// 0.digits * 2^exponent in nanos, rounded up. No product exceeds 2^120.
+Int128 scale_binary_fraction(std::string_view digits, int exponent) {
+  constexpr size_t kExact = 18;
+  Int128 value = 0, unit = 1;  // digits so far, as value / unit
+  for (char c : digits.substr(0, kExact)) {
+    value = value * 10 + (c - '0');
+    unit *= 10;
+  }
+  const bool rest = digits.substr(std::min(digits.size(), kExact)).find_first_not_of('0') != std::string_view::npos;
+  value <<= exponent;
+  if (unit <= kNanos) return value * (kNanos / unit);
+  unit /= kNanos;
+  return value / unit + (value % unit != 0 || rest);
+}
+
 Int128 divide_away_from_zero(Int128 a, Int128 b) { return a / b + (a % b != 0 ? (a < 0 ? -1 : 1) : 0); }
 
 int64_t saturate(Int128 v) {
@@ -132,6 +147,7 @@ Result<Quantity> Quantity::parse(std::string_view text) {
   if (negative || rest.front() == '+') rest.remove_prefix(1);
   while (!rest.empty() && rest.front() == '0') rest.remove_prefix(1);
   std::string_view whole = take_digits(rest), fraction;
+  const bool no_digits = whole.empty() && text.find_first_of("0123456789") == std::string_view::npos;
   if (whole.empty()) whole = "0";
   if (!rest.empty() && rest.front() == '.') {
     rest.remove_prefix(1);
@@ -146,13 +162,17 @@ Result<Quantity> Quantity::parse(std::string_view text) {
 
   const auto suffix = interpret(rest);
   if (!suffix) return bad_request("unable to parse quantity's suffix");
-  auto nanos = scale_decimal(whole, fraction, suffix->base == 10 ? std::clamp(suffix->exponent, -1000, 1000) : 0);
+  const bool binary = suffix->base == 2;
+  auto nanos =
+      binary ? scale_decimal(whole, "", 0) : scale_decimal(whole, fraction, std::clamp(suffix->exponent, -1000, 1000));
   Quantity out;
   out.format_ = suffix->format;
-  if (suffix->base == 2 && nanos) {
+  if (binary && nanos) {
     const Int128 factor = Int128(1) << suffix->exponent;
     nanos = *nanos > kBinaryCap / factor ? kBinaryCap : *nanos * factor;
+    nanos = std::min(*nanos + scale_binary_fraction(fraction, suffix->exponent), kBinaryCap);
     if (*nanos > 0 && *nanos < kNanos) out.format_ = Format::kDecimalSI;
+    if (no_digits && suffix->exponent > 40) nanos.reset();  // with the smaller ones, upstream takes it for zero
   }
   if (!nanos) return bad_request("unable to parse numeric part of quantity");
   out.nanos_ = negative ? -*nanos : *nanos;

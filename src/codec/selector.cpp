@@ -465,7 +465,7 @@ Result<Fields> Fields::parse(std::string_view text) {
     term.equals = part[at] == '=';
     const std::string_view rest = part.substr(at);
     KNARR_ASSIGN(term.value, unescape(rest.substr(rest.starts_with("!=") || rest.starts_with("==") ? 2 : 1)));
-    out.terms_.push_back(std::move(term));
+    if (!term.field.empty() || !term.value.empty()) out.terms_.push_back(std::move(term));
   }
   return out;
 }

@@ -156,8 +156,10 @@ class Positions {
  public:
   Positions() = default;
   Positions(const Value& list, std::string_view key) {
-    for (const Value& item : list.GetArray()) positions_.emplace(identity(item, key), positions_.size());
+    for (const Value& item : list.GetArray()) add(identity(item, key));
   }
+  void add(std::string identity) { positions_.emplace(std::move(identity), positions_.size()); }
+  bool has(const std::string& identity) const { return positions_.contains(identity); }
 
   static std::string identity(const Value& item, std::string_view key) {
     const Value* value = key.empty() ? &item : json::find(item, key);
@@ -255,7 +257,7 @@ class Merger {
     KNARR_RETURN_IF_ERROR(check_keys(order, field.key));
     if (change) KNARR_RETURN_IF_ERROR(check_order(*change, order, field.key));
 
-    const Positions before = list ? Positions(*list, field.key) : Positions();
+    const Positions before = list ? order_before(*list, change, field.key) : Positions();
     Value merged;
     if (!list) {
       merged = std::move(*change);
@@ -270,6 +272,34 @@ class Merger {
     arrange(merged, field.key, Positions(order, field.key), before);
     json::set(target, name, std::move(merged), alloc_);
     return Status::OK();
+  }
+
+  // Where elements stood, for placing those that the patch does not order. Of what a patch adds, as much counts as it
+  // deletes: upstream deletes in the array that it still takes the order from, and what it appends fills the gap.
+  static Positions order_before(const Value& list, const Value* change, std::string_view key) {
+    if (!change || key.empty()) return Positions(list, key);
+    std::unordered_set<std::string> gone;
+    for (const Value& item : change->GetArray()) {
+      if (json::get_string(item, kDirective) == "delete") gone.insert(Positions::identity(item, key));
+    }
+    Positions out;
+    size_t gap = 0;
+    for (const Value& item : list.GetArray()) {
+      std::string identity = Positions::identity(item, key);
+      if (gone.contains(identity)) {
+        ++gap;
+      } else {
+        out.add(std::move(identity));
+      }
+    }
+    for (const Value& item : change->GetArray()) {
+      if (gap == 0) break;
+      std::string identity = Positions::identity(item, key);
+      if (json::find(item, kDirective) || out.has(identity)) continue;
+      out.add(std::move(identity));
+      --gap;
+    }
+    return out;
   }
 
   static Status check_keys(const Value& list, std::string_view key) {

@@ -39,6 +39,8 @@ TEST_CASE("quantity: canonical form", "[quantity]") {
                                                        {"1E6", "1E6"},
                                                        {"12e6", "12e6"},
                                                        {"1e0", "1e0"},
+                                                       {"1024.0000000001Ti", "1125899906842733951162778n"},
+                                                       {"Ki", "0"},
                                                        {"0.1n", "1n"},
                                                        {"0.0000000001", "1n"},
                                                        {"1.1u", "1100n"},
@@ -66,8 +68,8 @@ TEST_CASE("quantity: canonical form", "[quantity]") {
 }
 
 TEST_CASE("quantity: what is refused", "[quantity]") {
-  for (const char* text :
-       {"", "a", "1x", "1 ", " 1", "1mi", "1KI", "1K", "1.2.3", "--1", "1ee3", "1e", "0x10", "1m1x", "1e99"}) {
+  for (const char* text : {"", "a", "1x", "1 ", " 1", "1mi", "1KI", "1K", "1.2.3", "--1", "1ee3", "1e", "0x10", "1m1x",
+                           "Ei", ".Pi", "1e99"}) {
     INFO(text);
     CHECK_FALSE(Quantity::parse(text).ok());
   }
