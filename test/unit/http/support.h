@@ -2,6 +2,7 @@
 #pragma once
 
 #include <arpa/inet.h>
+#include <fmt/format.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <poll.h>
