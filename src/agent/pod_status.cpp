@@ -296,8 +296,14 @@ std::string status_patch(const std::string& uid, const core::PodStatus& before, 
   if (json::Value* all = json::find(*document, "conditions"); all && all->IsArray()) {
     for (size_t i = 0; i < after.conditions.size() && i < all->Size(); ++i) {
       const auto& ours = after.conditions[i];
-      if (std::find(before.conditions.begin(), before.conditions.end(), ours) != before.conditions.end()) continue;
-      conditions.PushBack(json::copy((*all)[static_cast<rapidjson::SizeType>(i)], alloc), alloc);
+      auto known = std::find_if(before.conditions.begin(), before.conditions.end(),
+                                [&](const auto& condition) { return condition.type == ours.type; });
+      bool fresh = known == before.conditions.end();
+      if (!fresh && *known == ours) continue;
+      json::Value condition = json::copy((*all)[static_cast<rapidjson::SizeType>(i)], alloc);
+      if (!fresh && ours.reason.empty()) json::set(condition, "reason", json::Value(), alloc);
+      if (!fresh && ours.message.empty()) json::set(condition, "message", json::Value(), alloc);
+      conditions.PushBack(condition, alloc);
     }
   }
   if (conditions.Empty()) {

@@ -2,6 +2,10 @@
 // started again while the server is away. Thread-safe.
 #pragma once
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
 #include <map>
 #include <memory>
 #include <string>
@@ -65,7 +69,10 @@ class ApiSources : public Sources {
         if (known && fetched.status().code() >= 500) return known;
         Lock lock(mutex_);
         entries_.erase(key);
-        return std::move(fetched).status();
+        if (!fetched.status().is(reason::kNotFound)) return std::move(fetched).status();
+        std::string kind(T::kKind);  // as the kubelet words it
+        std::transform(kind.begin(), kind.end(), kind.begin(), [](unsigned char c) { return std::tolower(c); });
+        return not_found(fmt::format("{} \"{}\" not found", kind, name));
       }
       auto object = std::make_shared<const T>(std::move(*fetched));
       Lock lock(mutex_);

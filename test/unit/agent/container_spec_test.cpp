@@ -73,7 +73,8 @@ TEST_CASE("environment: sources, order and what fails", "[environment]") {
   FakeSources sources;
   sources.config_maps["cm"] = {{"A", "from-map"}, {"B", "b"}};
   sources.secrets["s"] = {{"TOKEN", "t"}};
-  auto pod = pod_with(R"j("envFrom":[{"configMapRef":{"name":"cm"}},{"prefix":"P_","secretRef":{"name":"s"}},{"configMapRef":{"name":"none","optional":true}}],
+  auto pod = pod_with(
+      R"j("envFrom":[{"configMapRef":{"name":"cm"}},{"prefix":"P_","secretRef":{"name":"s"}},{"configMapRef":{"name":"none","optional":true}}],
     "env":[{"name":"A","value":"own"},{"name":"C","value":"$(A)-$(B)-$(NONE)"
 },
            {"name":"NODE","valueFrom":{"fieldRef":{"fieldPath":"spec.nodeName"}}},
@@ -84,25 +85,25 @@ TEST_CASE("environment: sources, order and what fails", "[environment]") {
            {"name":"KEY","valueFrom":{"configMapKeyRef":{"name":"cm","key":"B"}}},
            {"name":"OPT","valueFrom":{"secretKeyRef":{"name":"s","key":"no","optional":true}}}],
     "resources":{"limits":{"cpu":"1500m"}})j",
-                      R"("nodeName":"n1")");
-pod.metadata.labels["app"] = "web";
-PodFacts facts{pod, "192.0.2.1", {"10.42.0.7"}, {{"memory", "1000Mi"}}};
-auto made = make_environment(facts, pod.spec.containers[0], sources);
-REQUIRE(made.ok());
-std::map<std::string, std::string> seen(made->begin(), made->end());
-CHECK(seen == std::map<std::string, std::string>{{"A", "own"},
-                                                 {"B", "b"},
-                                                 {"P_TOKEN", "t"},
-                                                 {"C", "own-b-$(NONE)"},
-                                                 {"NODE", "n1"},
-                                                 {"IP", "10.42.0.7"},
-                                                 {"LABEL", "web"},
-                                                 {"CPU", "2"},
-                                                 {"MEM", "1000"},
-                                                 {"KEY", "b"}});
-auto missing = pod_with(R"("env":[{"name":"X","valueFrom":{"configMapKeyRef":{"name":"cm","key":"no"}}}])");
-CHECK(make_environment({missing, "", {}, {}}, missing.spec.containers[0], sources).status().message() ==
-      "couldn't find key no in ConfigMap default/cm");
+      R"("nodeName":"n1")");
+  pod.metadata.labels["app"] = "web";
+  PodFacts facts{pod, "192.0.2.1", {"10.42.0.7"}, {{"memory", "1000Mi"}}};
+  auto made = make_environment(facts, pod.spec.containers[0], sources);
+  REQUIRE(made.ok());
+  std::map<std::string, std::string> seen(made->begin(), made->end());
+  CHECK(seen == std::map<std::string, std::string>{{"A", "own"},
+                                                   {"B", "b"},
+                                                   {"P_TOKEN", "t"},
+                                                   {"C", "own-b-$(NONE)"},
+                                                   {"NODE", "n1"},
+                                                   {"IP", "10.42.0.7"},
+                                                   {"LABEL", "web"},
+                                                   {"CPU", "2"},
+                                                   {"MEM", "1000"},
+                                                   {"KEY", "b"}});
+  auto missing = pod_with(R"("env":[{"name":"X","valueFrom":{"configMapKeyRef":{"name":"cm","key":"no"}}}])");
+  CHECK(make_environment({missing, "", {}, {}}, missing.spec.containers[0], sources).status().message() ==
+        "couldn't find key no in ConfigMap default/cm");
 }
 
 TEST_CASE("command and arguments: the image's and the container's", "[container_spec]") {

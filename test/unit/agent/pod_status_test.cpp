@@ -100,6 +100,9 @@ TEST_CASE("a running pod's status says what the kubelet's would", "[pod_status]"
   CHECK(patch.find("containers with unready status: [a]") != std::string::npos);
   CHECK(patch.find("PodScheduled") == std::string::npos);
   CHECK(patch.find("podIPs") == std::string::npos);
+  // Ready again: the reason and message of before have to go, which a merge does only when told.
+  patch = status_patch("u1", unready, status);
+  CHECK(patch.find(R"("reason":null,"message":null)") != std::string::npos);
 }
 
 TEST_CASE("waiting: creating, initialising, failing to pull, backing off", "[pod_status]") {

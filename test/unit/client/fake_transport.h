@@ -26,6 +26,11 @@ class FakeTransport : public Transport {
     Lock lock(mutex_);
     return calls_;
   }
+  // Makes wait_for look again.
+  void notify() {
+    Lock lock(mutex_);
+    changed_.notify_all();
+  }
   bool wait_for(const std::function<bool(const std::vector<Call>&)>& condition) {
     Lock lock(mutex_);
     return changed_.wait_for(lock, std::chrono::seconds(10), [&] { return condition(calls_); });
