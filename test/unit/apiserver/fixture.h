@@ -47,7 +47,7 @@ struct Cluster {
   std::unique_ptr<ApiServer> server;
   RequestContext context;
 
-  explicit Cluster(store::Store::Options options = {}) {
+  explicit Cluster(store::Store::Options options = {}, std::shared_ptr<NodeProxy> nodes = nullptr) {
     options.extract = extract_object;
     auto opened = store::Store::open(store::make_memory_journal(), std::move(options));
     REQUIRE(opened.ok());
@@ -61,9 +61,11 @@ struct Cluster {
     server_options.rest = rest.get();
     server_options.authenticator = auth::make_union_authenticator(
         {auth::make_certificate_authenticator(),
-         auth::make_token_authenticator(auth::make_static_tokens({{"secret-token", {"bob", "", {"dev"}, {}}}}))});
+         auth::make_token_authenticator(auth::make_static_tokens(
+             {{"secret-token", {"bob", "", {"dev"}, {}}}, {"admin-token", {"root", "", {"system:masters"}, {}}}}))});
     server_options.authorizer = auth::make_group_authorizer({std::string(auth::kGroupMasters)});
     server_options.external_address = "10.0.0.1:6443";
+    server_options.node_proxy = std::move(nodes);
     server = ApiServer::make(std::move(server_options));
     context.user = auth::internal_user("test");
     make_namespace("default");
