@@ -17,21 +17,13 @@ namespace knarr::cli {
 
 namespace {
 
-std::vector<std::string> split_list(std::string_view text) {
-  std::vector<std::string> parts;
-  while (!text.empty()) {
-    auto comma = text.find(',');
-    if (comma != 0) parts.emplace_back(text.substr(0, comma));
-    if (comma == std::string_view::npos) break;
-    text.remove_prefix(comma + 1);
-  }
-  return parts;
-}
+// The server's own agent ends with its server, whatever ended that. It is told so by a signal of its own: a crash is no
+// wish to end the pods, whatever --keep-pods says.
+constexpr int kServerGone = SIGHUP;
 
-// The server's own agent ends with its server, whatever ended that; its pods go on.
 void follow_parent() {
-  prctl(PR_SET_PDEATHSIG, SIGTERM);
-  if (getppid() == 1) raise(SIGTERM);  // it went before we could say so
+  prctl(PR_SET_PDEATHSIG, kServerGone);
+  if (getppid() == 1) raise(kServerGone);  // it went before we could say so
 }
 
 }  // namespace
@@ -45,8 +37,7 @@ int run_agent(const Options& options) {
 
   sigset_t signals;
   sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
+  for (int signal : {SIGTERM, SIGINT, kServerGone}) sigaddset(&signals, signal);
   sigprocmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
   if (supervised) follow_parent();
@@ -88,7 +79,8 @@ int run_agent(const Options& options) {
   if (!agent.ok()) return fail("agent", agent.status());
   int signal = 0;
   sigwait(&signals, &signal);
-  (*agent)->stop(options.flag("keep-pods") ? agent::StopMode::kKeepPods : agent::StopMode::kGraceful);
+  (*agent)->stop(options.flag("keep-pods") || signal == kServerGone ? agent::StopMode::kKeepPods
+                                                                    : agent::StopMode::kGraceful);
   return 0;
 }
 

@@ -2,10 +2,12 @@
 #include "knarr/image/image.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cstdio>
 
 #include "cli/commands.h"
+#include "cli/instance.h"
 
 namespace knarr::cli {
 
@@ -33,17 +35,6 @@ void print_image(const image::Image& image) {
   if (image.names.empty()) fmt::print("{:<50} {:<13} {}\n", "<none>", short_id(image.id), human_size(image.size_bytes));
 }
 
-std::vector<std::string> split(std::string_view text, char separator) {
-  std::vector<std::string> parts;
-  while (!text.empty()) {
-    auto end = text.find(separator);
-    if (end != 0) parts.emplace_back(text.substr(0, end));
-    if (end == std::string_view::npos) break;
-    text.remove_prefix(end + 1);
-  }
-  return parts;
-}
-
 }  // namespace
 
 int run_image(const Options& options) {
@@ -52,8 +43,14 @@ int run_image(const Options& options) {
   const std::string& verb = words[0];
   if (verb != "ls" && words.size() < 2) return fail_usage("image", fmt::format("{} needs a name or a file", verb));
 
-  auto store = image::ImageStore::open({.directory = options.text("data-dir") + "/images",
-                                        .insecure_registries = split(options.text("insecure-registry"), ',')});
+  if (access(options.text("data-dir").c_str(), F_OK) != 0 && (verb == "ls" || verb == "rm")) {
+    return fail("image", not_found(fmt::format("there is no data directory {} (--data-dir chooses another)",
+                                               options.text("data-dir"))));
+  }
+  auto instance = Instance::open(options);
+  if (!instance.ok()) return fail("image", instance.status());
+  auto store = image::ImageStore::open(
+      {.directory = instance->images(), .insecure_registries = split_list(options.text("insecure-registry"))});
   if (!store.ok()) return fail("image", store.status());
 
   if (verb == "ls") {

@@ -187,6 +187,17 @@ std::string options_help(OptionUse use) {
   return help;
 }
 
+std::vector<std::string> split_list(std::string_view text) {
+  std::vector<std::string> parts;
+  while (!text.empty()) {
+    auto comma = text.find(',');
+    if (comma != 0) parts.emplace_back(text.substr(0, comma));
+    if (comma == std::string_view::npos) break;
+    text.remove_prefix(comma + 1);
+  }
+  return parts;
+}
+
 Result<ListenAddress> parse_listen(std::string_view text) {
   ListenAddress listen{"0.0.0.0", 0};
   auto colon = text.rfind(':');

@@ -143,14 +143,10 @@ auth::CertificateSpec serving_spec(const Options& options, const Names& names) {
        {std::string("127.0.0.1"), std::string("::1"), names.node_ip, first_address(names.service_cidr)}) {
     spec.ip_addresses.push_back(address);
   }
-  std::string_view more = options.text("tls-san");
-  while (!more.empty()) {
-    auto comma = more.find(',');
-    std::string name(more.substr(0, comma));
+  for (const std::string& name : split_list(options.text("tls-san"))) {
     unsigned char binary[16];
     bool address = inet_pton(AF_INET, name.c_str(), binary) == 1 || inet_pton(AF_INET6, name.c_str(), binary) == 1;
-    if (!name.empty()) (address ? spec.ip_addresses : spec.dns_names).push_back(name);
-    more = comma == std::string_view::npos ? "" : more.substr(comma + 1);
+    (address ? spec.ip_addresses : spec.dns_names).push_back(name);
   }
   for (auto* list : {&spec.dns_names, &spec.ip_addresses}) {
     std::sort(list->begin(), list->end());

@@ -3,15 +3,20 @@
 # run, ROUNDS times in turn; prints the median of each figure, the peer's, and the ratio. ROUNDS=1 OBJECTS=5000 test/bench/api.sh
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-root=$PWD
+knarr=${KNARR:-build/release/knarr}
 rounds=${ROUNDS:-1}
 objects=${OBJECTS:-5000}
 work=$(mktemp -d /tmp/knarr-bench-XXXXXX)
 pids=()
-stop() {
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+stop() {  # one after the other, in the order of pids: upstream's API server hangs when its kine goes first
+  local pid tries
   for pid in "${pids[@]}"; do
-    while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+    kill "$pid" 2>/dev/null || true
+    for ((tries = 0; tries < 200; tries++)); do
+      kill -0 "$pid" 2>/dev/null || break
+      sleep 0.05
+    done
+    kill -KILL "$pid" 2>/dev/null || true
   done
   pids=()
 }
@@ -22,7 +27,7 @@ free_port() { python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",
 measure() { # name url ca cert key pids ready-ms
   {
     printf 'ready_ms\t%s\n' "$7"
-    build/release/api_bench --url "$2" --ca "$3" --cert "$4" --key "$5" --pids "$6" --objects "$objects"
+    build/release/bench_api --url "$2" --ca "$3" --cert "$4" --key "$5" --pids "$6" --objects "$objects"
   } >>"$work/$1.tsv"
 }
 
@@ -30,7 +35,7 @@ for ((round = 0; round < rounds; round++)); do
   dir=$work/knarr-$round
   port=$(free_port)
   begun=$(date +%s%N)
-  build/release/knarr server --disable-agent --data-dir "$dir" --listen "127.0.0.1:$port" 2>"$work/knarr.log" &
+  "$knarr" server --disable-agent --data-dir "$dir" --listen "127.0.0.1:$port" 2>"$work/knarr.log" &
   pids=($!)
   until [[ -s $dir/kubeconfig ]] && curl -sf --noproxy '*' --cacert "$dir/pki/ca.crt" "https://127.0.0.1:$port/readyz" >/dev/null; do
     kill -0 "${pids[0]}" || { cat "$work/knarr.log" >&2; exit 1; }

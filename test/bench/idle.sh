@@ -3,13 +3,14 @@
 # A first minute passes before, in which informers sync and files settle. Prints name<TAB>value lines.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+knarr=${KNARR:-build/release/knarr}
 span=${SECONDS_IDLE:-300}
 settle=${SECONDS_SETTLE:-60}
 data=$(mktemp -d /tmp/knarr-idle-XXXXXX)
 port=$(python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",0)); print(s.getsockname()[1])')
-build/release/knarr server --data-dir "$data" --listen "127.0.0.1:$port" --node-name idle --node-port "$((port + 1))" 2>"$data.log" &
+"$knarr" server --data-dir "$data" --listen "127.0.0.1:$port" --node-name idle --node-port "$((port + 1))" 2>"$data.log" &
 server=$!
-trap 'kill $server 2>/dev/null; wait $server 2>/dev/null; build/release/knarr uninstall --data-dir "$data" >/dev/null; rm -f "$data.log"' EXIT
+trap 'kill $server 2>/dev/null; wait $server 2>/dev/null; "$knarr" uninstall --data-dir "$data" >/dev/null; rm -f "$data.log"' EXIT
 until [[ -s $data/agent.lock && -s $data/kubeconfig ]]; do sleep 0.1; done
 sleep "$settle"
 agent=$(<"$data/agent.lock")

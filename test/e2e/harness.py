@@ -157,6 +157,8 @@ def leftovers(data):
         try:
             with open(f"/proc/{pid}/cmdline", "rb") as f:
                 command = f.read().replace(b"\0", b" ").decode(errors="replace")
+            if " shim " in command:  # it names its pod; what it writes to says whose it is
+                command += os.readlink(f"/proc/{pid}/fd/2")
         except OSError:
             continue
         if data in command and "knarr" in command and int(pid) != os.getpid():

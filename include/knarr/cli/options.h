@@ -57,6 +57,9 @@ class Options {
 // The options of a command as --help shows them.
 std::string options_help(OptionUse use);
 
+// The parts of a value that is a list separated by commas; empty ones are left out.
+std::vector<std::string> split_list(std::string_view text);
+
 // address:port, [v6]:port, :port or port.
 struct ListenAddress {
   std::string address;
