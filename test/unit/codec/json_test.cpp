@@ -56,6 +56,17 @@ TEST_CASE("json: bad texts are refused", "[json]") {
   }
 }
 
+TEST_CASE("json: what is no UTF-8, and null bytes, are refused", "[json]") {
+  using namespace std::string_view_literals;
+  for (std::string_view bad : {"\"\xc0\x80\""sv, "\"\xed\xa0\x80\""sv, "\"\xf4\x90\x80\x80\""sv, "\"\xe2\x82\""sv,
+                               "\"\x80\""sv, "\"\xf8\x88\x80\x80\x80\""sv, "1\0"sv, "1\0 2"sv, "\"a\0b\""sv, "\0"sv}) {
+    CHECK_FALSE(json::parse(bad).ok());
+  }
+  for (std::string_view good :
+       {"\"\xc2\x80\""sv, "\"\xed\x9f\xbf\""sv, "\"\xf4\x8f\xbf\xbf\""sv, "\"aaaaaaaa\xe2\x82\xac\""sv})
+    CHECK(json::parse(good).ok());
+}
+
 TEST_CASE("json: nesting is bounded", "[json]") {
   CHECK(json::parse(std::string(json::kMaxDepth, '[') + std::string(json::kMaxDepth, ']')).ok());
   CHECK_FALSE(json::parse(std::string(json::kMaxDepth + 1, '[') + std::string(json::kMaxDepth + 1, ']')).ok());
