@@ -390,7 +390,7 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
     write.extract = extract_of(&resource, object);
     write.value = std::move(encoded.text);
     write.rev_pos = encoded.rev_pos;
-    auto committed = store->commit({&write, 1}, durability_of(resource, target.ns));
+    auto committed = store->commit({&write, 1}, durability_of(resource, target.ns, object, old));
     if (committed.ok()) {
       answer.object = std::move(committed->front());
       return answer;

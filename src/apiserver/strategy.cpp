@@ -89,6 +89,18 @@ void prepare_namespace(Value& ns, Allocator& alloc) {
   json::set(ns, "status", std::move(status), alloc);
 }
 
+// A node that says again what it said before, at a later time.
+bool only_heartbeats_differ(const Value& node, const Value& old) {
+  const auto without_times = [](const Value& from) {
+    json::Document copy = json::copy(from);
+    if (Value* metadata = json::find(copy, "metadata")) json::remove(*metadata, "resourceVersion");
+    if (Value* conditions = json::find(copy, {"status", "conditions"}); conditions && conditions->IsArray())
+      for (Value& condition : conditions->GetArray()) json::remove(condition, "lastHeartbeatTime");
+    return copy;
+  };
+  return json::equal(without_times(node), without_times(old));
+}
+
 void prepare_claim(Value& claim, Allocator& alloc) {
   Value status(rapidjson::kObjectType);
   json::set(status, "phase", "Pending", alloc);
@@ -164,8 +176,14 @@ const Strategy& strategy_of(const schema::Resource& resource) {
 }
 
 store::Durability durability_of(const schema::Resource& resource, std::string_view ns) {
-  const bool heartbeat = ns == "kube-node-lease" && resource.storage_name == "leases.coordination.k8s.io";
-  return strategy_of(resource).lazy || heartbeat ? store::Durability::kLazy : store::Durability::kDurable;
+  const bool lease = ns == "kube-node-lease" && resource.storage_name == "leases.coordination.k8s.io";
+  return strategy_of(resource).lazy || lease ? store::Durability::kLazy : store::Durability::kDurable;
+}
+
+store::Durability durability_of(const schema::Resource& resource, std::string_view ns, const Value& object,
+                                const Value& old) {
+  if (resource.storage_name == "nodes" && only_heartbeats_differ(object, old)) return store::Durability::kLazy;
+  return durability_of(resource, ns);
 }
 
 }  // namespace knarr::apiserver

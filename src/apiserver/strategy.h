@@ -23,5 +23,8 @@ const Strategy& strategy_of(const schema::Resource& resource);
 
 // Lazy for Events and for the nodes' heartbeats, durable for everything else.
 store::Durability durability_of(const schema::Resource& resource, std::string_view ns);
+// The same for a change of `old`: a node's status that differs only in the times of its conditions is a heartbeat.
+store::Durability durability_of(const schema::Resource& resource, std::string_view ns, const json::Value& object,
+                                const json::Value& old);
 
 }  // namespace knarr::apiserver

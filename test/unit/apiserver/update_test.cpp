@@ -217,3 +217,20 @@ TEST_CASE("many writers of one object: patches all arrive") {
   for (auto& thread : threads) thread.join();
   CHECK(json::find(c.get("configmaps", "a"), "data")->MemberCount() == 100);
 }
+
+TEST_CASE("a node's heartbeat need not wait for the disk, what it has to say does") {
+  Cluster c;
+  c.create("nodes", R"({"metadata":{"name":"n"}})");
+  const auto report = [&](const std::string& status, const std::string& time) {
+    const auto patched =
+        c.rest->patch(c.context, Cluster::target("nodes", "n", "status"), "application/strategic-merge-patch+json",
+                      R"({"status":{"conditions":[{"type":"Ready","status":")" + status + R"(","lastHeartbeatTime":")" +
+                          time + "\"}]}}");
+    INFO(patched.status().to_string());
+    REQUIRE(patched.ok());
+    return c.store->stats().lazy_pending;
+  };
+  CHECK(report("True", "2026-01-01T00:00:00Z") == 0);
+  CHECK(report("True", "2026-01-01T00:05:00Z") == 1);
+  CHECK(report("False", "2026-01-01T00:05:00Z") == 0);
+}
