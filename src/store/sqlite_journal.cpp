@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <vector>
 
 #include "store/sqlite_file.h"
 
@@ -80,6 +81,7 @@ class SqliteJournal : public Journal {
   Status trim_deletions(State& state);
   Status write_meta(const State& state);
   Status vacuum_step();
+  void size_log();
 
   Database db_;
   const SqliteOptions options_;
@@ -88,6 +90,7 @@ class SqliteJournal : public Journal {
   State on_disk_;
   uint64_t new_floor_ = 0;  // of all lazy resources, to be written with the first transaction; 0: none
   bool settled_ = true;
+  bool log_sized_ = false;
   int wal_pages_ = 0;
   int next_checkpoint_ = 0;
   int64_t vacuum_until_ = -1;  // give back free pages until so many are left; -1: not now
@@ -176,8 +179,30 @@ Result<JournalState> SqliteJournal::replay(const std::function<void(const Record
   return out;
 }
 
+// A sync of a file that has grown waits for the file system's own journal, and so for whatever else the machine writes
+// just then (an image that is unpacked), up to the better part of a second; one of a file of the same size does not. So
+// the log gets at once the size that it comes to anyway, in zeros, which SQLite takes for its end. That this fails is
+// no matter: what then fails too will say so.
+void SqliteJournal::size_log() {
+  if (std::exchange(log_sized_, true)) return;
+  sqlite3_file* log = nullptr;
+  sqlite3_int64 size = 0;
+  if (sqlite3_file_control(db_.get(), "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK || !log ||
+      !log->pMethods || log->pMethods->xFileSize(log, &size) != SQLITE_OK)
+    return;
+  const sqlite3_int64 frames = options_.checkpoint_pages + options_.checkpoint_pages / 4;
+  const auto wanted = std::min<sqlite3_int64>(frames * (4096 + 24), static_cast<sqlite3_int64>(options_.wal_limit));
+  const std::vector<char> zeros(64 << 10);
+  while (size < wanted) {
+    const auto n = std::min<sqlite3_int64>(wanted - size, static_cast<sqlite3_int64>(zeros.size()));
+    if (log->pMethods->xWrite(log, zeros.data(), static_cast<int>(n), size) != SQLITE_OK) return;
+    size += n;
+  }
+}
+
 Status SqliteJournal::transaction(const std::function<Status(State&)>& body) {
   State state = on_disk_;
+  size_log();
   KNARR_RETURN_IF_ERROR(begin_.run(db_, "begin a transaction in"));
   Status status = body(state);
   if (status.ok() && new_floor_ > 0) {

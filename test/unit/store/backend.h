@@ -136,7 +136,8 @@ class Backend {
     if (kind_ == "memory") {
       journal = make_memory_journal(image_);
     } else {
-      auto opened = open_sqlite_journal({.path = dir_.file(), .deletions_kept = kDeletionsKept});
+      auto opened =
+          open_sqlite_journal({.path = dir_.file(), .deletions_kept = kDeletionsKept, .checkpoint_pages = 64});
       INFO(opened.status().to_string());
       REQUIRE(opened.ok());
       journal = std::move(*opened);
