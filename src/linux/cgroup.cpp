@@ -83,11 +83,22 @@ Result<UniqueFd> Cgroup::open() const {
 Status Cgroup::add(int pid) const { return write("cgroup.procs", std::to_string(pid)); }
 
 Status Cgroup::set(const CgroupLimits& limits) const {
-  if (limits.memory_max > 0) KNARR_RETURN_IF_ERROR(write("memory.max", std::to_string(limits.memory_max)));
-  if (limits.cpu_quota_us > 0) KNARR_RETURN_IF_ERROR(write("cpu.max", fmt::format("{} {}", limits.cpu_quota_us, limits.cpu_period_us)));
-  if (limits.cpu_weight > 0) KNARR_RETURN_IF_ERROR(write("cpu.weight", std::to_string(limits.cpu_weight)));
-  if (limits.pids_max > 0) KNARR_RETURN_IF_ERROR(write("pids.max", std::to_string(limits.pids_max)));
-  return {};
+  Status missing;
+  const auto put = [&](bool wanted, const char* file, const std::string& value, bool optional = false) -> Status {
+    if (!wanted) return {};
+    Status status = write(file, value);
+    if (!status.is(reason::kNotFound)) return status;
+    // The others are still to be set: a machine may have one controller without another.
+    if (!optional && missing.ok()) missing = std::move(status);
+    return {};
+  };
+  KNARR_RETURN_IF_ERROR(put(limits.memory_max > 0, "memory.max", std::to_string(limits.memory_max)));
+  KNARR_RETURN_IF_ERROR(put(limits.memory_oom_group, "memory.oom.group", "1", true));
+  KNARR_RETURN_IF_ERROR(put(limits.memory_no_swap, "memory.swap.max", "0", true));
+  KNARR_RETURN_IF_ERROR(put(limits.cpu_quota_us > 0, "cpu.max", fmt::format("{} {}", limits.cpu_quota_us, limits.cpu_period_us)));
+  KNARR_RETURN_IF_ERROR(put(limits.cpu_weight > 0, "cpu.weight", std::to_string(limits.cpu_weight)));
+  KNARR_RETURN_IF_ERROR(put(limits.pids_max > 0, "pids.max", std::to_string(limits.pids_max)));
+  return missing;
 }
 
 Result<std::vector<int>> Cgroup::processes() const {

@@ -10,6 +10,7 @@
 #include <csignal>
 
 #include "knarr/base/log.h"
+#include "knarr/linux/devices.h"
 #include "knarr/linux/process.h"
 #include "knarr/linux/tree.h"
 
@@ -20,11 +21,15 @@ namespace {
 constexpr size_t kMaxPendingOutput = 1 << 20;
 constexpr int kStartFailed = 128;  // the exit code that Kubernetes shows for a container that could not start
 
+// null, zero, full, random, urandom; tty, console, ptmx and the terminals behind it; tun, which needs CAP_NET_ADMIN anyway.
+constexpr linux::CharacterDevice kDevices[] = {{1, 3}, {1, 5}, {1, 7}, {1, 8}, {1, 9}, {5, 0}, {5, 1}, {5, 2}, {136, std::nullopt}, {10, 200}};
+
 WallTime now() { return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now()); }
 
 linux::CgroupLimits to_limits(const Resources& resources) {
   linux::CgroupLimits limits;
   limits.memory_max = resources.memory_limit_bytes;
+  limits.memory_oom_group = limits.memory_no_swap = resources.memory_limit_bytes > 0;
   limits.cpu_quota_us = resources.cpu_quota_us;
   limits.cpu_period_us = resources.cpu_period_us;
   limits.cpu_weight = linux::cpu_weight_of_shares(resources.cpu_shares);
@@ -114,6 +119,7 @@ Status Container::start_process(const ContainerEnvironment& environment) {
     if (mkdir(cgroup_.directory().c_str(), 0755) != 0 && errno != EEXIST) return errno_status(errno, fmt::format("make cgroup {}", cgroup_.directory()));
     // A limit whose controller is missing here was told by the agent in a node condition; the others must hold.
     if (Status status = cgroup_.set(to_limits(spec().resources)); !status.ok() && !status.is(reason::kNotFound)) return status;
+    if (environment.device_filter && !spec().security.privileged) KNARR_RETURN_IF_ERROR(linux::allow_only_devices(cgroup_, kDevices));
   }
 
   ProcessPlan plan(environment.pod, request_, spec().args, spec().terminal);
@@ -125,6 +131,7 @@ Status Container::start_process(const ContainerEnvironment& environment) {
   shared_pid_namespace_ = environment.pod.host_pid || environment.pid_namespace >= 0;
   plan.new_pid_namespace = !shared_pid_namespace_;
   plan.cgroup = &cgroup_;
+  plan.device_filter = environment.device_filter;
   if (!spec().terminal) {
     KNARR_ASSIGN(linux::Pipe out, linux::make_pipe());
     KNARR_ASSIGN(linux::Pipe err, linux::make_pipe());

@@ -38,6 +38,7 @@ struct ContainerEnvironment {  // the pod's part
   int pid_namespace = -1;  // pidfd of the pod's reaper
   linux::Cgroup pod_cgroup;
   std::string cgroup_root;
+  bool device_filter = false;
 };
 
 class Container {

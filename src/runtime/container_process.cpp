@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
@@ -176,7 +177,8 @@ class Child {
   }
 
   Status become_user() {
-    KNARR_ASSIGN(const linux::CapabilityMask available, linux::permitted_capabilities());
+    KNARR_ASSIGN(linux::CapabilityMask available, linux::permitted_capabilities());
+    if (!plan_.device_filter && !spec_.security.privileged) available &= ~(linux::CapabilityMask{1} << CAP_MKNOD);
     KNARR_ASSIGN(const linux::CapabilityMask capabilities, container_capabilities(spec_.security, available));
     // Without no_new_privs only a privileged process may load a filter, so it comes before the rights go.
     if (!spec_.security.no_new_privileges) KNARR_RETURN_IF_ERROR(install_seccomp());

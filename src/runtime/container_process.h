@@ -36,6 +36,8 @@ struct ProcessPlan {
   int pod_shm_fd = -1;
   bool cgroup_v2 = false;
 
+  bool device_filter = false;  // its cgroup has one; without, it must not make device nodes
+
   int join_pidfd = -1;     // the process whose mount and cgroup namespaces it joins; -1: it gets its own
   int pid_namespace = -1;  // pidfd of a process whose pid namespace it joins; -1: see new_pid_namespace
   bool new_pid_namespace = false;

@@ -31,6 +31,7 @@ struct SandboxRequest {
   PodSandboxSpec spec;
   std::string directory;    // <state>/<pod id>
   std::string cgroup_root;  // where v2 is mounted; "" without
+  bool device_filter = false;
 };
 
 struct ExecRequest {
@@ -109,7 +110,7 @@ void fields(V& v, PodState& s) {
 
 template <typename V>
 void fields(V& v, SandboxRequest& r) {
-  v("spec", r.spec), v("directory", r.directory), v("cgroupRoot", r.cgroup_root);
+  v("spec", r.spec), v("directory", r.directory), v("cgroupRoot", r.cgroup_root), v("deviceFilter", r.device_filter);
 }
 
 template <typename V>

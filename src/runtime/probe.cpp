@@ -1,12 +1,26 @@
 #include "runtime/probe.h"
 
+#include <fmt/format.h>
 #include <linux/capability.h>
 #include <unistd.h>
 
 #include "knarr/linux/caps.h"
 #include "knarr/linux/cgroup.h"
+#include "knarr/linux/devices.h"
 
 namespace knarr::runtime {
+
+namespace {
+
+bool try_device_filter(const linux::CgroupHierarchy& hierarchy) {
+  const auto group = hierarchy.create(fmt::format("knarr/probe-{}", getpid()));
+  if (!group.ok()) return false;
+  const bool works = linux::allow_only_devices(*group, {}).ok();
+  (void)group->remove();
+  return works;
+}
+
+}  // namespace
 
 Probe probe_kernel() {
   Probe probe;
@@ -27,7 +41,9 @@ Probe probe_kernel() {
     check("memory", found.memory_limits, "memory");
     check("cpu", found.cpu_limits, "CPU");
     check("pids", found.pids_limits, "process");
+    found.device_filter = try_device_filter(*hierarchy);
   }
+  if (!found.device_filter) found.missing.push_back("no BPF device filter for cgroups: containers cannot make device nodes");
   found.oom_score_adjust = linux::has_capability(CAP_SYS_RESOURCE);
   if (!found.oom_score_adjust) found.missing.push_back("no CAP_SYS_RESOURCE: OOM scores are not lowered, hard limits are not raised");
   found.seccomp = access("/proc/sys/kernel/seccomp/actions_avail", F_OK) == 0;

@@ -241,7 +241,7 @@ Status Shim::start_container(Client& client, int64_t call, const json::Value& pa
   auto& container = containers_[id];
   container = std::make_unique<Container>(*loop_, std::move(request), [this](Container& c) { on_container_change(c); });
   starting_[id] = {&client, call};
-  ContainerEnvironment environment{request_.spec, request_.directory, shm_path_, shm_.get(), reaper_.pidfd.get(), cgroup_, request_.cgroup_root};
+  ContainerEnvironment environment{request_.spec, request_.directory, shm_path_, shm_.get(), reaper_.pidfd.get(), cgroup_, request_.cgroup_root, request_.device_filter};
   // Where it cannot even be cloned, on_container_change has answered with the status that says why.
   (void)container->start(environment);
   return {};
@@ -299,6 +299,7 @@ Status Shim::exec(Client& client, int64_t call, const json::Value& params) {
   exec.call = call;
   ProcessPlan plan(request_.spec, container->request(), exec.request.args, exec.request.terminal);
   plan.join_pidfd = container->pidfd();
+  plan.device_filter = request_.device_filter;
   if (!request_.spec.host_pid) plan.pid_namespace = reaper_.pidfd ? reaper_.pidfd.get() : container->pidfd();
   plan.cgroup = &container->cgroup();
   if (!exec.request.terminal) {

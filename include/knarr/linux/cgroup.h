@@ -15,6 +15,8 @@ namespace knarr::linux {
 
 struct CgroupLimits {  // 0: leave as it is (no limit in a new group)
   int64_t memory_max = 0;
+  bool memory_no_swap = false;    // where the kernel has swap control
+  bool memory_oom_group = false;  // out of memory ends the whole group, not one process of it
   int64_t cpu_quota_us = 0, cpu_period_us = 100'000;
   int64_t cpu_weight = 0;  // 1..10000
   int64_t pids_max = 0;
@@ -35,7 +37,7 @@ class Cgroup {
 
   Result<UniqueFd> open() const;  // for CLONE_INTO_CGROUP
   Status add(int pid) const;      // 0: the caller
-  Status set(const CgroupLimits& limits) const;  // error where a controller of a given limit is missing
+  Status set(const CgroupLimits& limits) const;  // NotFound where the controller of one is missing; the others are set
   Result<std::vector<int>> processes() const;    // of this group alone
   bool populated() const;                        // something runs in it or beneath
   uint64_t oom_kills() const;                    // since it was made; 0 without a memory controller

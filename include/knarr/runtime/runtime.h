@@ -102,7 +102,7 @@ struct PodSandboxStatus {
 
 // What the kernel here gives and does not; each missing thing has a sentence for a condition and a log line.
 struct Capabilities {
-  bool cgroup_v2 = false, memory_limits = false, cpu_limits = false, pids_limits = false, oom_score_adjust = false, seccomp = false;
+  bool cgroup_v2 = false, memory_limits = false, cpu_limits = false, pids_limits = false, oom_score_adjust = false, seccomp = false, device_filter = false;
   std::vector<std::string> missing;  // "no cgroup v2 memory controller: memory limits are not enforced"
 };
 

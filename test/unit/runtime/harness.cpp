@@ -26,7 +26,7 @@ Harness::Harness() {
   for (const char* part : {"bin", "etc", "tmp"}) REQUIRE(linux::make_directories(root + part).ok());
   REQUIRE(linux::replace_file(root + "bin/busybox", linux::read_file("/bin/busybox").value(), 0755).ok());
   for (const char* applet : {"sh", "true", "false", "cat", "echo", "id", "sleep", "ls", "grep", "hostname", "kill", "ps", "head", "seq", "touch", "mount", "stty", "tty", "dd",
-                             "yes", "unshare", "readlink", "mkdir", "stat", "cut", "pwd", "printenv", "tr", "test", "nc", "ip", "wc"}) {
+                             "yes", "unshare", "readlink", "mkdir", "stat", "cut", "pwd", "printenv", "tr", "test", "nc", "ip", "wc", "mknod"}) {
     REQUIRE(symlink("busybox", (root + "bin/" + applet).c_str()) == 0);
   }
   REQUIRE(linux::replace_file(root + "etc/passwd", "root:x:0:0:root:/root:/bin/sh\nweb:x:1000:1001:Web:/home/web:/bin/sh\n").ok());

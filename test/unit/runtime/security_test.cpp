@@ -62,6 +62,17 @@ TEST_CASE("seccomp refuses new namespaces and mounts, and allows threads and soc
   CHECK(h.output(local) == "mkdir: can't create directory '/x': Read-only file system\n");
 }
 
+TEST_CASE("devices that a container makes itself cannot be opened", "[root]") {
+  Harness h;
+  auto spec = h.shell("mknod /tmp/kmsg c 1 11 2>&1; mknod /tmp/zero c 1 5; head -c 1 /tmp/kmsg 2>&1; head -c 2 /tmp/zero | wc -c; head -c 2 /dev/urandom | wc -c");
+  h.run(spec);
+  if (h.runtime().capabilities().device_filter) {
+    CHECK(h.output(spec) == "head: /tmp/kmsg: Operation not permitted\n2\n2\n");
+  } else {
+    CHECK_THAT(h.output(spec), Catch::Contains("mknod: /tmp/kmsg: Operation not permitted"));
+  }
+}
+
 TEST_CASE("seccomp profiles that are no profiles are refused with what is wrong") {
   CHECK(parse_seccomp_profile("[]", 0).status().is(reason::kBadRequest));
   CHECK_THAT(parse_seccomp_profile(R"({"defaultAction": "NO"})", 0).status().message(), Catch::Contains("\"NO\""));
