@@ -223,7 +223,8 @@ ApiServerImpl::Next ApiServerImpl::serve(Exchange& exchange) {
   const http::Request& request = exchange.request;
   http::Response& response = exchange.response;
   if (exchange.info.resource_request) {
-    serve_resource(*options_.rest, options_.node_proxy.get(), exchange);
+    if (!serve_review(options_.authenticator.get(), options_.authorizer.get(), exchange))
+      serve_resource(*options_.rest, options_.node_proxy.get(), exchange);
     return Next::kAnswered;
   }
   if (request.method != "GET" && request.method != "HEAD") {

@@ -68,6 +68,9 @@ bool serve_discovery(const http::Request& request, http::Response& response, Doc
                      std::string_view external_address);
 bool serve_openapi(const http::Request& request, http::Response& response, Documents& documents);
 
+// authentication.k8s.io and authorization.k8s.io. False: not one of their reviews.
+bool serve_review(auth::Authenticator* authenticator, auth::Authorizer* authorizer, Exchange& exchange);
+
 // Resources.
 void serve_resource(Rest& rest, NodeProxy* nodes, Exchange& exchange);
 // pods/log, exec, attach, portforward and proxy, nodes/proxy. False: not such a subresource.

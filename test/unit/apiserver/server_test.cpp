@@ -351,3 +351,32 @@ TEST_CASE("a log of a pod with several containers needs a choice; one without a 
   CHECK(empty.status == 200);
   CHECK(empty.body.empty());
 }
+
+TEST_CASE("reviews: who one is and what one may do") {
+  Cluster c;
+  const auto ask = [&](const std::string& path, const std::string& body) {
+    const auto response = c.send("POST", path, body);
+    INFO(response.body);
+    CHECK(response.status == 201);
+    return parse(response.body);
+  };
+  const std::string authz = "/apis/authorization.k8s.io/v1/", authn = "/apis/authentication.k8s.io/v1/";
+  const auto self = ask(authn + "selfsubjectreviews", "{}");
+  CHECK(at(self, {"kind"}) == "SelfSubjectReview");
+  CHECK(at(self, {"status", "userInfo", "username"}) == "admin");
+  const std::string pods = R"("resourceAttributes":{"namespace":"default","verb":"get","resource":"pods"})";
+  CHECK(at(ask(authz + "selfsubjectaccessreviews", "{\"spec\":{" + pods + "}}"), {"status", "allowed"}) == "true");
+  CHECK(at(ask(authz + "subjectaccessreviews", R"({"spec":{"user":"bob",)" + pods + "}}"), {"status", "allowed"}) ==
+        "false");
+  CHECK(at(ask(authz + "subjectaccessreviews", R"({"spec":{"user":"bob","groups":["system:masters"],)" + pods + "}}"),
+           {"status", "allowed"}) == "true");
+  CHECK(at(ask(authn + "tokenreviews", R"({"spec":{"token":"secret-token"}})"), {"status", "user", "username"}) ==
+        "bob");
+  CHECK(at(ask(authn + "tokenreviews", R"({"spec":{"token":"wrong"}})"), {"status", "authenticated"}) == "<none>");
+  CHECK(json::find(ask(authz + "selfsubjectrulesreviews", R"({"spec":{"namespace":"default"}})"),
+                   {"status", "resourceRules"})
+            ->Size() == 1);
+  CHECK(c.send("POST", authz + "selfsubjectaccessreviews", R"({"spec":{}})").status == 422);
+  CHECK(c.send("GET", authz + "selfsubjectaccessreviews").status == 405);
+  CHECK(c.store->count(c.store->resource("selfsubjectaccessreviews.authorization.k8s.io")) == 0);
+}
