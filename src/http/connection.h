@@ -9,6 +9,7 @@
 
 #include "http/channel.h"
 #include "http/message.h"
+#include "knarr/base/sync.h"
 
 namespace knarr::http {
 
@@ -74,6 +75,9 @@ struct Connection {
   bool close_after_write = false, linger = false;
   bool timed = false;    // the deadline of the request that is being read is set
   size_t discarded = 0;  // while lingering
+
+  // Held while the connection is armed. Whom epoll wakes takes it first, and so begins after the other has let go.
+  Mutex hand_over;
 
   // Read by the thread that looks after deadlines, too.
   std::atomic<int64_t> deadline{INT64_MAX};  // nanoseconds of the monotonic clock; then the socket is shut down

@@ -96,6 +96,7 @@ void write_stream(Stream& stream, const std::string& head, bool chunked, const R
 }  // namespace
 
 void ServerImpl::drive(Connection& connection) {
+  { Lock lock(connection.hand_over); }
   connection.idle = false;
   switch (connection.state) {
     case Connection::State::kHandshake:

@@ -222,10 +222,14 @@ void ServerImpl::adopt(linux::UniqueFd fd, std::string remote_address) {
   epoll_event event{};
   event.events = EPOLLIN | EPOLLRDHUP | EPOLLONESHOT;
   event.data.ptr = &connection;
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, connection.channel.fd(), &event) < 0) {
-    log::error("http", "a connection was dropped", {{"error", errno_status(errno, "epoll_ctl")}});
-    close(connection);
+  int error = 0;
+  {
+    Lock lock(connection.hand_over);
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, connection.channel.fd(), &event) < 0) error = errno;
   }
+  if (!error) return;
+  log::error("http", "a connection was dropped", {{"error", errno_status(error, "epoll_ctl")}});
+  close(connection);
 }
 
 void ServerImpl::insert(Connection& connection) {
@@ -249,6 +253,7 @@ void ServerImpl::arm(Connection& connection, uint32_t events) {
   epoll_event event{};
   event.events = events | EPOLLONESHOT;
   event.data.ptr = &connection;
+  Lock lock(connection.hand_over);
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, connection.channel.fd(), &event);
 }
 

@@ -194,12 +194,12 @@ TEST_CASE("a streamed response runs on its own thread and sees its client go") {
   auto server = must(Server::start({}, [&](const Request& request, Response& response) {
     if (request.path == "/log") {
       response.stream([](const Response::Writer& write, const std::function<bool()>&) {
-        for (int i = 0; i < 3; ++i) REQUIRE(write(fmt::format("log {}\n", i)).ok());
+        for (int i = 0; i < 3; ++i) insist(write(fmt::format("log {}\n", i)).ok());
       });
     } else if (request.path == "/follow") {
       response.stream([&](const Response::Writer& write, const std::function<bool()>& gone) {
-        REQUIRE(write("begin").ok());
-        CHECK(eventually(gone));
+        insist(write("begin").ok());
+        insist(eventually(gone));
         ended = true;
       });
     } else {
@@ -272,7 +272,7 @@ TEST_CASE("a connection that was taken over carries bytes both ways") {
     CHECK(upgraded.stream->read(buffer, sizeof buffer, soon).status().is(reason::kTimeout));
     // One thread reads while another writes a lot.
     std::thread writer([&] {
-      for (int i = 0; i < 200; ++i) CHECK(upgraded.stream->write(std::string(5000, 'w')).ok());
+      for (int i = 0; i < 200; ++i) insist(upgraded.stream->write(std::string(5000, 'w')).ok());
     });
     for (size_t size = 0; size < 1000000;) size += must(upgraded.stream->read(buffer, sizeof buffer));
     writer.join();
@@ -304,7 +304,7 @@ TEST_CASE("abort ends a read that waits, and stopping the server does so too") {
   std::thread reader([&] {
     char buffer[16];
     auto got = first.stream->read(buffer, sizeof buffer);
-    CHECK((!got.ok() || *got == 0));
+    insist(!got.ok() || *got == 0);
   });
   first.stream->abort();
   reader.join();
@@ -326,7 +326,7 @@ TEST_CASE("relay joins two connections") {
       ClientOptions options;
       options.url = fmt::format("http://127.0.0.1:{}", inner->port());
       auto upgraded = must(must(Client::make(options))->upgrade(echo_request()));
-      REQUIRE(stream->write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n").ok());
+      insist(stream->write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n").ok());
       relay(*stream, early, *upgraded.stream, upgraded.early);
     });
   }));
@@ -336,7 +336,7 @@ TEST_CASE("relay joins two connections") {
   auto upgraded = must(must(Client::make(options))->upgrade(echo_request()));
   const std::string sent(3 << 20, 'r');
   std::thread writer([&] {
-    CHECK(upgraded.stream->write(sent).ok());
+    insist(upgraded.stream->write(sent).ok());
     upgraded.stream->shutdown_write();
   });
   size_t size = 0;

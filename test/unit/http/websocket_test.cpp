@@ -123,7 +123,7 @@ struct ChannelEcho {
           if (!message.ok()) return end.set_value(message.status().message());
           if (message->type == WebSocket::Type::kClose)
             return end.set_value(fmt::format("closed {} {}", message->code, message->data));
-          REQUIRE(socket->write_channel(1, message->data).ok());
+          insist(socket->write_channel(1, message->data).ok());
         }
       });
     }));
@@ -138,7 +138,7 @@ struct ChannelEcho {
     for (;;) {
       const size_t got = must(bytes->read(buffer, sizeof buffer));
       if (got == 0) return;
-      REQUIRE(bytes->write(std::string_view(buffer, got)).ok());
+      insist(bytes->write(std::string_view(buffer, got)).ok());
     }
   }
   std::unique_ptr<WebSocket> connect() {
@@ -196,7 +196,7 @@ TEST_CASE("many threads write whole messages") {
   for (int t = 0; t < 4; ++t)
     threads.emplace_back([&, t] {
       for (int i = 0; i < 100; ++i)
-        CHECK(socket->write(WebSocket::Type::kBinary, std::string(300, static_cast<char>('a' + t))).ok());
+        insist(socket->write(WebSocket::Type::kBinary, std::string(300, static_cast<char>('a' + t))).ok());
     });
   for (int i = 0; i < 400; ++i) {
     const std::string data = must(socket->read()).data;
