@@ -89,7 +89,7 @@ class Child {
     prctl(PR_SET_DUMPABLE, 0);
     setsid();
     KNARR_RETURN_IF_ERROR(load_seccomp_program());
-    if (spec_.oom_score_adj) KNARR_RETURN_IF_ERROR(set_oom_score(*spec_.oom_score_adj));
+    KNARR_RETURN_IF_ERROR(set_oom_score(spec_.oom_score_adj.value_or(0)));  // never the shim's own
     KNARR_RETURN_IF_ERROR(enter_root());
     KNARR_ASSIGN(user_, resolve_user(spec_, read_account_file("/etc/passwd"), read_account_file("/etc/group")));
     make_environment();
