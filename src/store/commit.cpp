@@ -59,7 +59,7 @@ void StoreImpl::run(std::vector<CommitJobPtr>& batch) {
       batch.front()->status = journal_lazy();
       break;
     case CommitJob::Kind::kMaintain:
-      batch.front()->status = journal_->maintain();
+      maintain();
       break;
     case CommitJob::Kind::kRetry:
       // Reserving numbers is a write that changes nothing else.
@@ -76,11 +76,17 @@ void StoreImpl::run(std::vector<CommitJobPtr>& batch) {
       break;
     }
   }
-  if (journal_->maintenance_due()) {
+  if (journal_->maintenance() == Journal::Maintenance::kOverdue) maintain();
+  if (journal_->maintenance() != Journal::Maintenance::kNone) {
     Lock lock(background_mutex_);
     maintenance_due_ = true;
     background_wake_.notify_one();
   }
+}
+
+void StoreImpl::maintain() {
+  if (Status status = journal_->maintain(); !status.ok())
+    log::warn("store", "housekeeping of the journal failed, it is tried again later", {{"error", status}});
 }
 
 namespace {

@@ -64,7 +64,7 @@ class SqliteJournal : public Journal {
                 std::span<const std::string_view> lazy_resources) override;
   bool settled() const override { return settled_; }
   Status close(uint64_t revision) override;
-  bool maintenance_due() const override { return wal_pages_ >= next_checkpoint_ || vacuum_until_ >= 0; }
+  Maintenance maintenance() const override;
   Status maintain() override;
 
  private:
@@ -304,6 +304,11 @@ Status SqliteJournal::close(uint64_t revision) {
       sqlite3_db_config(db_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, nullptr);
   }
   return Status::OK();
+}
+
+Journal::Maintenance SqliteJournal::maintenance() const {
+  if (wal_pages_ >= next_checkpoint_ + options_.checkpoint_pages) return Maintenance::kOverdue;
+  return wal_pages_ >= next_checkpoint_ || vacuum_until_ >= 0 ? Maintenance::kDue : Maintenance::kNone;
 }
 
 Status SqliteJournal::maintain() {

@@ -150,8 +150,6 @@ void StoreImpl::background() {
     lock.unlock();
     const Status status = submit(*work);
     lock.lock();
-    if (*work == CommitJob::Kind::kMaintain && !status.ok())
-      log::warn("store", "housekeeping of the journal failed, it is tried again later", {{"error", status}});
     if (*work == CommitJob::Kind::kFlush && !status.ok())
       lazy_due_ = std::chrono::steady_clock::now() + options_.lazy_flush;
   }

@@ -62,6 +62,7 @@ class StoreImpl : public Store {
   void commit_durable(std::span<CommitJob* const> jobs);
   Status make_room_for_lazy(const Batch& batch);
   Status journal_lazy();
+  void maintain();
   Status append(std::span<const Record> records, Revision last, std::span<const std::string_view> lazy_resources = {});
   Record record_of(const Object& object, bool deleted) const;
   void publish(const std::vector<EventPtr>& events, Revision last);

@@ -51,7 +51,9 @@ class Journal {
   virtual Status close(uint64_t revision) = 0;  // a clean end: nothing lazy is missing
 
   // Housekeeping that no answer should wait for (checkpoints, giving back free space), in short steps while one is due.
-  virtual bool maintenance_due() const { return false; }
+  // One that is overdue is done before anything else, whoever waits.
+  enum class Maintenance { kNone, kDue, kOverdue };
+  virtual Maintenance maintenance() const { return Maintenance::kNone; }
   virtual Status maintain() { return Status::OK(); }
 };
 

@@ -86,7 +86,7 @@ class ControlledJournal : public Journal {
     std::lock_guard lock(control_->mutex);
     return control_->killed ? Status::OK() : inner_->close(revision);
   }
-  bool maintenance_due() const override { return inner_->maintenance_due(); }
+  Maintenance maintenance() const override { return inner_->maintenance(); }
   Status maintain() override { return inner_->maintain(); }
 
  private:

@@ -99,7 +99,7 @@ TEST_CASE("whichever operation fails: an error, then it works again, and the dis
     CHECK(store.contents() == in_memory);
     CHECK(store->revision() >= revision);
   }
-  CHECK(strikes > 20);
+  CHECK(strikes > 15);
   CHECK(refusals > 10);
 }
 

@@ -179,7 +179,7 @@ TEST_CASE("the log stays bounded, and the file does not grow with writes") {
     REQUIRE(commit1(**store, put(pods, fmt::format("p{}", i % 50), std::string(2000, 'x'))).ok());
     largest_log = std::max(largest_log, std::filesystem::file_size(path + "-wal"));
   }
-  CHECK(largest_log < 200 * 4200);
+  CHECK(largest_log < 210 * 4200);  // twice what makes a checkpoint due
   store->reset();
   CHECK(std::filesystem::file_size(path) < 400'000);
 }
