@@ -129,6 +129,7 @@ class AgentImpl : public Agent {
     services.sources = sources_.get();
     services.transport = transport_;
     services.events = events_;
+    services.timers = &timers_;
     services.network = [this]() -> network::PodNetwork* {
       Lock lock(mutex_);
       return network_.get();
@@ -151,6 +152,7 @@ class AgentImpl : public Agent {
       Lock lock(mutex_);
       return network_error_;
     };
+    node.on_round = [this] { pods_->rotate_logs(); };
     node.on_pod_cidr = [this](const std::string& cidr) { open_network(cidr); };
     return node;
   }
@@ -239,6 +241,7 @@ class AgentImpl : public Agent {
   std::shared_ptr<client::EventRecorder> events_;
   std::unique_ptr<ApiSources> sources_;
   std::unique_ptr<Handlers> handlers_;
+  client::Timers timers_;  // the pods' own: the shared ones may wait for the server
   std::unique_ptr<Pods> pods_;
   std::unique_ptr<NodeApi> api_;
   std::unique_ptr<NodeStatus> node_;

@@ -64,22 +64,20 @@ int oom_score(const ContainerInput& input) {
   return static_cast<int>(std::clamp<int64_t>(1000 - 1000 * request / input.node_memory_bytes, 3, 999));
 }
 
-Status check_non_root(const std::string& container, std::optional<int64_t> uid, const std::string& image_user) {
-  if (uid) {
-    if (*uid != 0) return {};
-    return bad_request("container's runAsUser breaks non-root policy");
-  }
-  std::string user = image_user.substr(0, image_user.find(':'));
+Status check_non_root(const ContainerInput& input, std::optional<int64_t> uid) {
+  if (uid && *uid != 0) return {};
+  const auto& meta = input.pod.metadata;
+  std::string where =
+      fmt::format("(pod: \"{}_{}({})\", container: {})", meta.name, meta.namespace_, meta.uid, input.container.name);
+  if (uid) return bad_request("container's runAsUser breaks non-root policy " + where);
+  std::string user = input.image.config.user.substr(0, input.image.config.user.find(':'));
   if (user.empty() || number(user) == 0) {
-    return bad_request(fmt::format("container has runAsNonRoot and image will run as root (container: {})", container));
+    return bad_request("container has runAsNonRoot and image will run as root " + where);
   }
-  if (!number(user)) {
-    return bad_request(
-        fmt::format("container has runAsNonRoot and image has non-numeric user ({}), cannot verify user is non-root "
-                    "(container: {})",
-                    user, container));
-  }
-  return {};
+  if (number(user)) return {};
+  return bad_request(
+      fmt::format("container has runAsNonRoot and image has non-numeric user ({}), cannot verify user is non-root {}",
+                  user, where));
 }
 
 Result<runtime::SecurityContext> security_of(const ContainerInput& input) {
@@ -100,8 +98,7 @@ Result<runtime::SecurityContext> security_of(const ContainerInput& input) {
   security.seccomp = seccomp_of(pod, own, security.privileged, input.seccomp_directory);
   auto uid = own.runAsUser ? own.runAsUser : pod.runAsUser;
   auto non_root = own.runAsNonRoot ? own.runAsNonRoot : pod.runAsNonRoot;
-  if (non_root.value_or(false))
-    KNARR_RETURN_IF_ERROR(check_non_root(input.container.name, uid, input.image.config.user));
+  if (non_root.value_or(false)) KNARR_RETURN_IF_ERROR(check_non_root(input, uid));
   return security;
 }
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include <limits>
 
 #include "knarr/linux/fd.h"
+#include "knarr/linux/tree.h"
 
 namespace knarr::agent {
 
@@ -137,44 +139,112 @@ bool LogFilter::line(std::string_view text, std::string& out) {
   return left_ > 0;
 }
 
-Status send_log(const std::string& path, const LogQuery& query, int ended_fd,
-                const std::function<Status(std::string_view)>& write, const std::function<bool()>& gone) {
-  KNARR_ASSIGN(linux::UniqueFd file, open_log(path));
-  int64_t at = 0;
-  if (query.tail_lines) {
-    KNARR_ASSIGN(at, offset_of_tail(file.get(), *query.tail_lines));
+Result<bool> rotate_log(const std::string& path, int64_t limit, size_t keep, WallTime now) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) return errno_status(errno, "look at the log " + path);
+  if (info.st_size <= limit) return false;
+  auto slash = path.rfind('/');
+  std::string directory = path.substr(0, slash), prefix = path.substr(slash + 1) + ".";
+  KNARR_ASSIGN(auto names, linux::list_directory(directory));
+  std::erase_if(names, [&](const std::string& name) { return !name.starts_with(prefix); });
+  std::sort(names.begin(), names.end());
+  while (!names.empty() && names.size() + 2 > keep) {  // with the one that is moved now and the one that is written
+    unlink((directory + "/" + names.front()).c_str());
+    names.erase(names.begin());
   }
-  linux::UniqueFd notify;
-  if (query.follow) {
-    notify.reset(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-    if (!notify || inotify_add_watch(notify.get(), path.c_str(), IN_MODIFY | IN_DELETE_SELF) < 0) {
-      return errno_status(errno, "wait for the log " + path);
+  auto whole = std::chrono::floor<seconds>(now);
+  std::string moved =
+      fmt::format("{}.{:%Y%m%d-%H%M%S}", path, fmt::gmtime(std::chrono::system_clock::to_time_t(whole)));
+  if (rename(path.c_str(), moved.c_str()) != 0) return errno_status(errno, "move the log " + path);
+  return true;
+}
+
+void remove_log(const std::string& path) {
+  auto slash = path.rfind('/');
+  std::string directory = path.substr(0, slash), name = path.substr(slash + 1);
+  auto names = linux::list_directory(directory);
+  if (!names.ok()) return;
+  for (const auto& found : *names) {
+    if (found.starts_with(name)) unlink((directory + "/" + found).c_str());
+  }
+}
+
+namespace {
+
+// A log that is read to its end, and perhaps on from there: the place in it, and the new file when it is moved aside.
+class LogTail {
+ public:
+  explicit LogTail(std::string path) : path_(std::move(path)) {}
+
+  Status open(const LogQuery& query) {
+    KNARR_ASSIGN(file_, open_log(path_));
+    if (query.tail_lines) {
+      KNARR_ASSIGN(at_, offset_of_tail(file_.get(), *query.tail_lines));
+    }
+    if (!query.follow) return {};
+    notify_.reset(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+    std::string directory = path_.substr(0, path_.rfind('/'));
+    bool watching = notify_ && inotify_add_watch(notify_.get(), path_.c_str(), IN_MODIFY) >= 0 &&
+                    inotify_add_watch(notify_.get(), directory.c_str(), IN_CREATE) >= 0;
+    return watching ? Status() : errno_status(errno, "wait for the log " + path_);
+  }
+
+  // 0: nothing new.
+  Result<size_t> read(std::string& block) {
+    while (true) {
+      ssize_t n = pread(file_.get(), block.data(), block.size(), at_);
+      if (n < 0) return errno_status(errno, "read the log " + path_);
+      at_ += n;
+      if (n > 0 || !next_) return static_cast<size_t>(n);
+      file_ = std::move(next_);  // the old file is at its end, and nobody writes it any more
+      at_ = 0;
     }
   }
 
+  int notify_fd() const { return notify_.get(); }
+  void take_notices() {
+    char events[4096];
+    while (::read(notify_.get(), events, sizeof events) > 0) {
+    }
+    struct stat ours {
+    }, named{};
+    if (next_ || fstat(file_.get(), &ours) != 0 || stat(path_.c_str(), &named) != 0 || ours.st_ino == named.st_ino)
+      return;
+    auto fresh = open_log(path_);
+    if (!fresh.ok()) return;
+    next_ = std::move(*fresh);
+    inotify_add_watch(notify_.get(), path_.c_str(), IN_MODIFY);
+  }
+
+ private:
+  const std::string path_;
+  linux::UniqueFd file_, next_, notify_;
+  int64_t at_ = 0;
+};
+
+}  // namespace
+
+Status send_log(const std::string& path, const LogQuery& query, int ended_fd,
+                const std::function<Status(std::string_view)>& write, const std::function<bool()>& gone) {
+  LogTail tail(path);
+  KNARR_RETURN_IF_ERROR(tail.open(query));
   LogFilter filter(query);
   std::string block(kBlock, '\0'), out;
   bool ended = false, last_look = false;
   while (true) {
-    ssize_t n = pread(file.get(), block.data(), block.size(), at);
-    if (n < 0) return errno_status(errno, "read the log " + path);
+    KNARR_ASSIGN(size_t n, tail.read(block));
     if (n > 0) {
-      at += n;
       out.clear();
-      bool more = filter.feed(std::string_view(block.data(), static_cast<size_t>(n)), out);
+      bool more = filter.feed(std::string_view(block.data(), n), out);
       if (!out.empty()) KNARR_RETURN_IF_ERROR(write(out));
       if (!more) return {};
       continue;
     }
     if (!query.follow || last_look) return {};
-    pollfd fds[2] = {{notify.get(), POLLIN, 0}, {ended ? -1 : ended_fd, POLLIN, 0}};
+    pollfd fds[2] = {{tail.notify_fd(), POLLIN, 0}, {ended ? -1 : ended_fd, POLLIN, 0}};
     int ready = poll(fds, 2, ended ? kLastWords : kLookForListener);
     if (ready < 0 && errno != EINTR) return errno_status(errno, "wait for the log " + path);
-    if (fds[0].revents != 0) {
-      char events[4096];
-      while (read(notify.get(), events, sizeof events) > 0) {
-      }
-    }
+    if (fds[0].revents != 0) tail.take_notices();
     if (ended && ready == 0) last_look = true;
     if (fds[1].revents != 0) ended = true;
     if (gone()) return {};

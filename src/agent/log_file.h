@@ -48,6 +48,12 @@ class LogFilter {
   bool continuing_ = false;
 };
 
+// Moves the log file aside when it is larger than `limit`, as <path>.<time>, and keeps the `keep - 1` newest of those.
+// True when it was moved: whoever writes it has to open it anew.
+Result<bool> rotate_log(const std::string& path, int64_t limit, size_t keep, WallTime now);
+
+void remove_log(const std::string& path);  // and what was moved aside of it
+
 // Sends a log file. When following it waits on inotify for the file to grow, until `ended_fd` becomes readable (the
 // container ended; what it had written is still sent) or `gone` says that nobody listens.
 Status send_log(const std::string& path, const LogQuery& query, int ended_fd,

@@ -150,6 +150,7 @@ void NodeStatus::loop() {
   MonoTime next_lease{};
   while (true) {
     bool lease_due = Clock::system().mono() >= next_lease;
+    if (lease_due && options_.on_round) options_.on_round();
     Status status = report(Clock::system().mono() - reported_at_ >= kReport);
     if (status.ok() && lease_due) {
       status = renew_lease();

@@ -84,6 +84,7 @@ bool Pods::make_sandbox(const PodPtr& pod, const PodView& view) {
       entry.volumes = volumes;
       entry.has_volumes = true;
     });
+    warn_of_tokens(*pod);
     if (has_content_volumes(*pod)) refresh_volumes();
   }
 
@@ -168,6 +169,18 @@ bool Pods::remove_sandbox(const std::string& uid, const core::Pod& pod) {
   return true;
 }
 
+void Pods::warn_of_tokens(const core::Pod& pod) const {
+  for (const auto& v : pod.spec.volumes) {
+    if (!v.projected) continue;
+    for (const auto& source : v.projected->sources) {
+      if (!source.serviceAccountToken) continue;
+      event(pod, "", client::kEventWarning, "TokenNotMounted",
+            fmt::format("volume \"{}\" is without its service account token: this cluster does not issue them yet",
+                        v.name));
+    }
+  }
+}
+
 // Once a minute while there is a pod that shows objects of the API as files.
 void Pods::refresh_volumes() {
   Lock lock(mutex_);
@@ -179,8 +192,7 @@ void Pods::refresh_volumes() {
         Lock lock(mutex_);
         refresh_timer_ = 0;
         for (auto& [uid, entry] : entries_) {
-          if (entry.has_volumes && entry.view.has_sandbox && !entry.view.terminating &&
-              has_content_volumes(*entry.pod)) {
+          if (entry.view.has_sandbox && !entry.view.terminating && has_content_volumes(*entry.pod)) {
             pods.emplace_back(entry.pod, entry.view);
           }
         }
@@ -230,19 +242,7 @@ bool Pods::start_container(const PodPtr& pod, const PodView& view, const std::st
   bool go = with_entry(uid, [&](Entry& entry) {
     ContainerView& c = entry.view.containers[name];
     std::optional<core::ContainerStateTerminated> previous;
-    if (c.state == State::kExited) {
-      core::ContainerStateTerminated end;
-      end.exitCode = c.exit_code;
-      end.reason = c.reason.empty() ? (c.exit_code == 0 ? "Completed" : "Error") : c.reason;
-      end.message = c.message;
-      auto whole = [](WallTime t) {
-        return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::floor<seconds>(t));
-      };
-      if (c.started_at != WallTime{}) end.startedAt = whole(c.started_at);
-      if (c.finished_at != WallTime{}) end.finishedAt = whole(c.finished_at);
-      end.containerID = "knarr://" + c.id;
-      previous = std::move(end);
-    }
+    if (c.state == State::kExited) previous = end_of_run(c);
     WallTime now = services_.clock->wall();
     ContainerView fresh;
     if (previous) {
@@ -274,7 +274,7 @@ bool Pods::start_container(const PodPtr& pod, const PodView& view, const std::st
   container_started(pod, *container, *image.image, *status);
   if (!before.id.empty() && before.in_sandbox) {
     (void)services_.runtime->remove_container(uid, before.id);
-    if (attempt >= 2) (void)linux::remove_tree(log_path(*pod, name, attempt - 2));
+    if (attempt >= 2) remove_log(log_path(*pod, name, attempt - 2));
   }
   return true;
 }

@@ -14,23 +14,6 @@ namespace {
 using State = ContainerView::State;
 using Statuses = std::vector<core::ContainerStatus>;
 
-std::optional<WallTime> to_seconds(WallTime time) {
-  if (time == WallTime{}) return {};
-  return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::floor<seconds>(time));
-}
-
-core::ContainerStateTerminated ended(const ContainerView& view) {
-  core::ContainerStateTerminated end;
-  end.exitCode = view.exit_code;
-  end.signal = 0;  // as upstream: the exit code says it
-  end.reason = view.reason.empty() ? (view.exit_code == 0 ? "Completed" : "Error") : view.reason;
-  end.message = view.message;
-  end.startedAt = to_seconds(view.started_at);
-  end.finishedAt = to_seconds(view.finished_at);
-  if (!view.id.empty()) end.containerID = "knarr://" + view.id;
-  return end;
-}
-
 std::vector<core::VolumeMountStatus> mount_statuses(const core::Container& container) {
   std::vector<core::VolumeMountStatus> mounts;
   for (const auto& mount : container.volumeMounts) {
@@ -62,12 +45,12 @@ core::ContainerStatus container_status(const core::Pod& pod, const core::Contain
   }
   switch (view.state) {
     case State::kRunning:
-      status.state.running.ensure().startedAt = to_seconds(view.started_at);
+      status.state.running.ensure().startedAt = whole_seconds(view.started_at);
       status.started = view.started;
       status.ready = view.ready && view.started;
       return status;
     case State::kExited: {
-      status.state.terminated = ended(view);
+      status.state.terminated = end_of_run(view);
       bool done = init && !is_sidecar(container) && view.exit_code == 0;
       status.ready = done;
       if (nothing_starts || view.waiting_reason.empty() || done ||
@@ -202,7 +185,7 @@ core::PodCondition ready_condition(const core::Pod& pod, const core::PodConditio
 
 void set_condition(core::PodStatus& status, core::PodCondition fresh, int64_t generation, WallTime now) {
   fresh.observedGeneration = generation;
-  fresh.lastTransitionTime = to_seconds(now);
+  fresh.lastTransitionTime = whole_seconds(now);
   for (auto& known : status.conditions) {
     if (known.type != fresh.type) continue;
     if (known.status == fresh.status && known.lastTransitionTime) fresh.lastTransitionTime = known.lastTransitionTime;
@@ -251,7 +234,7 @@ core::PodStatus make_status(const core::Pod& pod, const PodView& view, WallTime 
   status.podIPs.clear();
   for (const auto& ip : view.pod_ips) status.podIPs.push_back({ip});
   status.podIP = view.pod_ips.empty() ? "" : view.pod_ips.front();
-  if (view.start_time != WallTime{}) status.startTime = to_seconds(view.start_time);
+  if (view.start_time != WallTime{}) status.startTime = whole_seconds(view.start_time);
 
   auto set = [&](core::PodCondition c) { set_condition(status, std::move(c), pod.metadata.generation, now); };
   set(condition("PodReadyToStartContainers", view.has_sandbox));

@@ -44,6 +44,22 @@ ContainerView from_status(const core::ContainerStatus& status) {
 
 }  // namespace
 
+std::optional<WallTime> whole_seconds(WallTime time) {
+  if (time == WallTime{}) return {};
+  return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::floor<seconds>(time));
+}
+
+core::ContainerStateTerminated end_of_run(const ContainerView& view) {
+  core::ContainerStateTerminated end;
+  end.exitCode = view.exit_code;  // says the signal too, as upstream
+  end.reason = view.reason.empty() ? (view.exit_code == 0 ? "Completed" : "Error") : view.reason;
+  end.message = view.message;
+  end.startedAt = whole_seconds(view.started_at);
+  end.finishedAt = whole_seconds(view.finished_at);
+  if (!view.id.empty()) end.containerID = "knarr://" + view.id;
+  return end;
+}
+
 PodView view_from_status(const core::Pod& pod) {
   PodView view;
   if (pod.status.startTime) view.start_time = *pod.status.startTime;

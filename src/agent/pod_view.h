@@ -67,6 +67,10 @@ inline bool is_sidecar(const core::Container& init_container) {
 
 inline bool has_ended(const core::Pod& pod) { return pod.status.phase == "Succeeded" || pod.status.phase == "Failed"; }
 
+// How the container's latest run ended, as a status tells it. Times are whole seconds, as the API's.
+core::ContainerStateTerminated end_of_run(const ContainerView& view);
+std::optional<WallTime> whole_seconds(WallTime time);  // nothing for no time
+
 // What the API says of a pod whose containers the runtime knows nothing of (a machine that was restarted): what ran is
 // gone.
 PodView view_from_status(const core::Pod& pod);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "agent/log_file.h"
 #include "knarr/base/log.h"
 #include "knarr/linux/tree.h"
 
@@ -15,6 +16,8 @@ using State = ContainerView::State;
 
 constexpr int kWorkers = 4, kReporters = 2;
 constexpr size_t kTaskThreads = 16, kProbeThreads = 8;
+constexpr int64_t kLogLimit = 10 << 20;  // upstream's containerLogMaxSize and containerLogMaxFiles
+constexpr size_t kLogsKept = 5;
 constexpr int kStepsAtOnce = 64;  // of one pod, before others have their turn
 
 uint64_t version_of(const core::Pod& pod) { return std::strtoull(pod.metadata.resourceVersion.c_str(), nullptr, 10); }
@@ -131,7 +134,10 @@ void Pods::on_pod(const PodPtr& pod) {
       }
     }
   }
-  if (adopted) start_probes(*pod, *adopted);
+  if (adopted) {
+    start_probes(*pod, *adopted);
+    if (has_content_volumes(*pod)) refresh_volumes();
+  }
   wake(uid);
 }
 
@@ -149,7 +155,7 @@ void Pods::adopt_into(Entry& entry, const runtime::PodSandboxStatus& sandbox) {
     if (view.in_sandbox && view.attempt > status.attempt) continue;  // an earlier run of the same container
     bool told = view.id == status.id;                                // the API heard of this run before
     ContainerView before = view;
-    if (!told && before.state == State::kExited) view.previous.reset();
+    if (!told && before.state == State::kExited) view.previous = end_of_run(before);
     view.id = status.id;
     view.attempt = status.attempt;
     view.in_sandbox = true;
@@ -445,6 +451,29 @@ void Pods::drain(seconds limit) {
   });
 }
 
+void Pods::rotate_logs() {
+  struct Log {
+    std::string pod_uid, container_id, path;
+  };
+  std::vector<Log> logs;
+  {
+    Lock lock(mutex_);
+    for (auto& [uid, entry] : entries_) {
+      for (auto& [name, container] : entry.view.containers) {
+        if (container.state == State::kRunning)
+          logs.push_back({uid, container.id, log_path(*entry.pod, name, container.attempt)});
+      }
+    }
+  }
+  for (const Log& log : logs) {
+    auto rotated = rotate_log(log.path, kLogLimit, kLogsKept, services_.clock->wall());
+    Status status = rotated.status();
+    if (rotated.ok() && *rotated) status = services_.runtime->reopen_log(log.pod_uid, log.container_id);
+    if (!status.ok() && !status.is(reason::kNotFound))
+      log::warn("agent", "cannot rotate a log", {{"log", log.path}, {"error", status}});
+  }
+}
+
 Result<ContainerLocation> Pods::locate(std::string_view ns, std::string_view pod_name, std::string_view container_name,
                                        std::string_view uid) {
   Lock lock(mutex_);
@@ -531,12 +560,6 @@ void Pods::event(const core::Pod& pod, const std::string& container, std::string
     path = fmt::format("spec.{}{{{}}}", init ? "initContainers" : "containers", container);
   }
   services_.events->event(client::event_ref(pod, std::move(path)), type, reason, message);
-}
-
-bool Pods::told_before(const std::string& uid, const std::string& what) {
-  bool fresh = false;
-  with_entry(uid, [&](Entry& entry) { fresh = entry.told.insert(what).second; });
-  return !fresh;
 }
 
 std::string Pods::log_directory(const core::Pod& pod) const {

@@ -72,6 +72,8 @@ class Pods {
   // is over.
   void drain(seconds limit);
   void stop();
+  // Moves logs that grew beyond 10 MiB aside (the last five of each container are kept); called now and then.
+  void rotate_logs();
 
   // From the runtime's event thread.
   void on_container(const std::string& pod_id, const runtime::ContainerStatus& status);
@@ -104,7 +106,6 @@ class Pods {
     milliseconds retry_delay{0};
     std::map<std::string, StopState> stops;  // by container
     std::set<std::string> unread_ends;       // containers whose termination message is still to be read
-    std::set<std::string> told;              // events that are told once
     bool sandbox_gone = false;               // nothing of the pod is left on the node
     bool deleted = false;                    // the API was asked to delete it
   };
@@ -133,7 +134,6 @@ class Pods {
   void event(const core::Pod& pod, const std::string& container, std::string_view type, std::string_view reason,
              std::string_view message) const;
   void on_probe(const Probes::Result& result);
-  bool told_before(const std::string& uid, const std::string& what);
 
   // pod_report.cpp
   Status report(const std::string& uid);
@@ -161,6 +161,7 @@ class Pods {
   std::string termination_message(const core::Pod& pod, const core::Container& container,
                                   const ContainerView& view) const;
   void refresh_volumes();
+  void warn_of_tokens(const core::Pod& pod) const;
 
   std::string pod_directory(const std::string& uid) const { return services_.data_dir + "/pods/" + uid; }
   std::string log_directory(const core::Pod& pod) const;

@@ -10,6 +10,7 @@
 
 #include "knarr/codec/time.h"
 #include "knarr/linux/fd.h"
+#include "knarr/linux/tree.h"
 
 using namespace knarr;
 using namespace knarr::agent;
@@ -111,4 +112,44 @@ TEST_CASE("following ends with the container, after its last words", "[log]") {
       [] { return false; });
   CHECK(status.ok());
   CHECK(out == "one\ntwo\n");
+}
+
+TEST_CASE("a log that is moved aside while it is followed goes on in the new file", "[log]") {
+  char directory[] = "/tmp/knarr-logs-XXXXXX";
+  REQUIRE(mkdtemp(directory));
+  std::string path = std::string(directory) + "/0.log";
+  auto add = [&](const std::string& to, std::string_view text) {
+    linux::UniqueFd fd(open(to.c_str(), O_CREAT | O_APPEND | O_WRONLY | O_CLOEXEC, 0644));
+    REQUIRE(write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+  };
+  add(path, "2026-11-21T12:00:00.000000000Z stdout F one\n");
+  linux::UniqueFd ended(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  std::string out;
+  int step = 0;
+  LogQuery query;
+  query.follow = true;
+  Status status = send_log(
+      path, query, ended.get(),
+      [&](std::string_view text) {
+        out += text;
+        if (++step == 1) {
+          REQUIRE(*rotate_log(path, 10, 5, *parse_time("2026-11-21T12:00:00Z")));
+          add(path + ".20261121-120000", "2026-11-21T12:00:01.000000000Z stdout F last of the old\n");
+          add(path, "2026-11-21T12:00:02.000000000Z stdout F two\n");
+        } else if (out.ends_with("two\n")) {
+          uint64_t one = 1;
+          REQUIRE(write(ended.get(), &one, sizeof one) == sizeof one);
+        }
+        return Status();
+      },
+      [] { return false; });
+  CHECK(status.ok());
+  CHECK(out == "one\nlast of the old\ntwo\n");
+  CHECK_FALSE(*rotate_log(path, 1000, 5, WallTime{}));
+  for (int i = 1; i <= 9; ++i) {
+    REQUIRE(*rotate_log(path, 10, 3, WallTime(seconds(1'900'000'000 + i))));
+    add(path, "2026-11-21T12:00:02.000000000Z stdout F two\n");
+  }
+  CHECK(linux::list_directory(directory)->size() == 3);
+  REQUIRE(linux::remove_tree(directory).ok());
 }
