@@ -12,7 +12,7 @@ namespace knarr::apiserver {
 
 namespace {
 
-constexpr size_t kWatchBatch = 256;  // items taken from a watch at once
+constexpr size_t kWatchBatch = 32;  // items taken from a watch at once: about what a socket takes
 
 Status method_not_allowed() {
   return Status(405, reason::kMethodNotAllowed, "the server does not allow this method on the requested resource")
