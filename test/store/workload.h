@@ -1,4 +1,4 @@
-// What store_writer does and kill_loop expects, so that both compute the same.
+// What store_writer does and store_kill_loop expects, so that both compute the same.
 #pragma once
 
 #include <fmt/format.h>

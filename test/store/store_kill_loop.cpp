@@ -1,6 +1,7 @@
-// kill_loop WRITER [KILLS [SEED]]: kill -9 of a process that writes to the store with several threads, again and again.
-// After each: the file opens, every answered write is there with its value, nothing else is but what was under way, and
-// no revision was used twice or goes back; watches resume where nothing can have been lost.
+// store_kill_loop [KILLS [SEED]]: kill -9 of a process (store_writer, beside this program) that writes to the store
+// with several threads, again and again. After each: the file opens, every answered write is there with its value,
+// nothing else is but what was under way, and no revision was used twice or goes back; watches resume where nothing can
+// have been lost.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -196,21 +197,18 @@ void verify(int round, Found found, Answered& answered) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 2) {
-    std::fprintf(stderr, "usage: kill_loop WRITER [KILLS [SEED]]\n");
-    return 64;
-  }
-  const int kills = argc > 2 ? std::atoi(argv[2]) : 20;
-  std::mt19937 random(argc > 3 ? static_cast<unsigned>(std::atoi(argv[3])) : 1);
+  const int kills = argc > 1 ? std::atoi(argv[1]) : 20;
+  std::mt19937 random(argc > 2 ? static_cast<unsigned>(std::atoi(argv[2])) : 1);
+  const std::string writer = std::filesystem::read_symlink("/proc/self/exe").replace_filename("store_writer");
   std::string directory = (std::filesystem::temp_directory_path() / "knarr-kill-XXXXXX").string();
   if (!::mkdtemp(directory.data())) return 1;
   const std::string file = directory + "/state.db";
   Answered answered;
   for (int round = 1; round <= kills && failures == 0; ++round) {
-    run_and_kill(argv[1], file, round, static_cast<int>(random() % 60'000), answered);
+    run_and_kill(writer.c_str(), file, round, static_cast<int>(random() % 60'000), answered);
     verify(round, round % 2 ? read_journal(round, file) : read_store(round, file, answered), answered);
   }
-  std::printf("kill_loop: %d kills, %zu answers, highest revision %llu, %d failures\n", kills, answered.total,
+  std::printf("store_kill_loop: %d kills, %zu answers, highest revision %llu, %d failures\n", kills, answered.total,
               static_cast<unsigned long long>(answered.highest), failures);
   if (failures == 0)
     std::filesystem::remove_all(directory);
