@@ -1,6 +1,7 @@
 // The server's end of SPDY/3.1 on a connection that was taken over (or inside a WebSocket): many streams in one
 // connection, for exec, attach and port-forward of clients that ask for Upgrade: SPDY/3.1. The client opens streams,
-// each with headers (streamtype, port, requestid) that say what it is for. Source: the SPDY Protocol, draft 3.1.
+// each with headers (streamtype, port, requestid) that say what it is for. Flow control is left to TCP, as Kubernetes'
+// own library does. Source: the SPDY Protocol, draft 3.1.
 //
 //   response.take_over([](std::unique_ptr<http::Stream> stream, std::string early) {
 //     stream->write(http::spdy_handshake(protocol));
