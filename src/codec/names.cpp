@@ -109,12 +109,29 @@ std::optional<Address> parse_address(std::string_view value) {
   return out;
 }
 
+// As RFC 5952 has it: lower case, the longest run of zero groups as "::". (inet_ntop writes some as ::1.2.3.4.)
 std::string print_address(const Address& address) {
-  char buffer[INET6_ADDRSTRLEN];
-  const bool four = address.family == AF_INET || address.mapped();
-  const unsigned char* bytes = address.family == AF_INET6 && four ? address.bytes + 12 : address.bytes;
-  inet_ntop(four ? AF_INET : AF_INET6, bytes, buffer, sizeof buffer);
-  return buffer;
+  const unsigned char* b = address.bytes;
+  if (address.mapped()) b += 12;
+  if (address.family == AF_INET || address.mapped()) return fmt::format("{}.{}.{}.{}", b[0], b[1], b[2], b[3]);
+  const auto group = [&](int i) { return b[2 * i] << 8 | b[2 * i + 1]; };
+  int run = 8, length = 1;  // where the zeros begin, and how many; a single one is written out
+  for (int i = 0; i < 8; ++i) {
+    int end = i;
+    while (end < 8 && group(end) == 0) ++end;
+    if (end - i > length) run = i, length = end - i;
+  }
+  std::string out;
+  for (int i = 0; i < 8; ++i) {
+    if (i == run) {
+      out += "::";
+      i += length - 1;
+      continue;
+    }
+    if (!out.empty() && out.back() != ':') out += ':';
+    out += fmt::format("{:x}", group(i));
+  }
+  return out;
 }
 
 }  // namespace

@@ -66,31 +66,28 @@ class Applier {
 
   Status apply(const json::Value& operation) {
     op_ = json::get_string(operation, "op");
-    if (op_ != "add" && op_ != "remove" && op_ != "replace" && op_ != "move" && op_ != "copy" && op_ != "test") {
+    const json::Value* path = json::find(operation, "path");
+    const json::Value* from = json::find(operation, "from");
+    const json::Value* value = json::find(operation, "value");
+    const bool takes = op_ == "move" || op_ == "copy";
+    if (!takes && op_ != "add" && op_ != "remove" && op_ != "replace" && op_ != "test") {
       return does_not_apply(fmt::format("Unexpected kind: {}", op_.empty() ? "unknown" : op_));
     }
-    const json::Value* path = json::find(operation, "path");
-    if (!path || !path->IsString())
-      return does_not_apply(fmt::format("{} operation failed to decode path: missing value", op_));
+    if (takes && (!from || !from->IsString())) {
+      return not_applied("failed to decode from: operation, missing from field: missing value");
+    }
+    if (!path || !path->IsString()) {
+      const bool brief = op_ == "add" || op_ == "remove" || op_ == "copy";
+      return not_applied("failed to decode path: {}missing value", brief ? "" : "operation missing path field: ");
+    }
     path_ = json::view(*path);
-    const json::Value* value = json::find(operation, "value");
     if (op_ == "test") return test(value);
-    if (op_ == "remove") return remove(path_, nullptr);
+    if (op_ == "remove") return remove();
     if (op_ == "add") return add(value ? json::copy(*value, alloc_) : json::Value());
     if (op_ == "replace") return replace(value ? json::copy(*value, alloc_) : json::Value());
-
-    const json::Value* from = json::find(operation, "from");
-    if (!from || !from->IsString()) {
-      return does_not_apply(
-          fmt::format("{} operation failed to decode from: operation, missing from field: missing value", op_));
-    }
-    json::Value moved;
-    if (op_ == "move") {
-      KNARR_RETURN_IF_ERROR(remove(json::view(*from), &moved));
-    } else {
-      KNARR_RETURN_IF_ERROR(copy_of(json::view(*from), moved));
-    }
-    return add(std::move(moved));
+    json::Value taken;
+    KNARR_RETURN_IF_ERROR(op_ == "move" ? move_from(json::view(*from), taken) : copy_from(json::view(*from), taken));
+    return add(std::move(taken));
   }
 
  private:
@@ -99,12 +96,23 @@ class Applier {
   std::string_view op_, path_;
   size_t copied_ = 0;
 
-  Status missing_path(std::string_view path) const {
-    return does_not_apply(
-        fmt::format("{} operation does not apply: doc is missing path: \"{}\": missing value", op_, path));
+  // The words of upstream's library, whose errors clients see.
+  template <typename... Args>
+  Status not_applied(fmt::format_string<Args...> format, Args&&... args) const {
+    return does_not_apply(fmt::format("{} operation {}", op_, fmt::format(format, std::forward<Args>(args)...)));
   }
-  Status failed(std::string_view path, std::string_view why) const {
-    return does_not_apply(fmt::format("error in {} for path: '{}': {}", op_, path, why));
+  Status failed(std::string_view where, std::string_view at, std::string_view why) const {
+    return does_not_apply(fmt::format("error in {} for {}: '{}': {}", op_, where, at, why));
+  }
+  static std::string bad_index(std::string_view key) {
+    int64_t index = 0;
+    const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), index);
+    if (error != std::errc() || end != key.data() + key.size())
+      return fmt::format("strconv.Atoi: parsing \"{}\": invalid syntax", key);
+    return fmt::format("Unable to access invalid index: {}: invalid index referenced", index);
+  }
+  static std::string no_key(std::string_view key) {
+    return fmt::format("Unable to remove nonexistent key: {}: missing value", key);
   }
 
   // The container that `path` ends in, and the last step; null where the way there does not exist.
@@ -128,57 +136,92 @@ class Applier {
   }
 
   Status add(json::Value value) {
-    if (!fits(value)) return failed(path_, "the result is nested too deeply");
+    if (!fits(value)) return failed("path", path_, "the result is nested too deeply");
     std::string key;
     json::Value* parent = parent_of(path_, key);
-    if (!parent) return missing_path(path_);
+    if (!parent) {
+      return op_ == "add" ? not_applied("does not apply: doc is missing path: \"{}\": missing value", path_)
+                          : not_applied("does not apply: doc is missing destination path: {}: missing value", path_);
+    }
     if (parent->IsObject()) {
       json::set(*parent, key, std::move(value), alloc_);
       return Status::OK();
     }
     const auto index = key == "-" ? std::optional(parent->Size()) : to_index(key, parent->Size() + 1);
-    if (!index) return failed(path_, fmt::format("Unable to access invalid index: {}: invalid index referenced", key));
+    if (!index) {
+      std::string why = bad_index(key);
+      if (why.starts_with("strconv")) why = fmt::format("value was not a proper array index: '{}': {}", key, why);
+      return op_ == "copy" ? does_not_apply("error while adding value during copy: " + why)
+                           : failed("path", path_, why);
+    }
     parent->PushBack(std::move(value), alloc_);
     for (auto i = parent->Size() - 1; i > *index; --i) (*parent)[i].Swap((*parent)[i - 1]);
     return Status::OK();
   }
 
-  Status remove(std::string_view path, json::Value* taken) {
-    std::string key;
-    json::Value* parent = parent_of(path, key);
-    if (!parent) return missing_path(path);
-    json::Value* value = child(*parent, key);
-    if (!value && parent->IsArray()) {
-      return failed(path, fmt::format("Unable to access invalid index: {}: invalid index referenced", key));
-    }
-    if (!value) return failed(path, fmt::format("Unable to remove nonexistent key: {}: missing value", key));
-    if (taken) *taken = std::move(*value);
-    if (parent->IsObject()) {
-      json::remove(*parent, key);
+  static void erase(json::Value& parent, json::Value* value, std::string_view key) {
+    if (parent.IsObject()) {
+      json::remove(parent, key);
     } else {
-      parent->Erase(parent->Begin() + (value - parent->Begin()));
+      parent.Erase(parent.Begin() + (value - parent.Begin()));
     }
+  }
+
+  Status remove() {
+    std::string key;
+    json::Value* parent = parent_of(path_, key);
+    if (!parent) return not_applied("does not apply: doc is missing path: \"{}\": missing value", path_);
+    json::Value* value = child(*parent, key);
+    if (!value) return failed("path", path_, parent->IsArray() ? bad_index(key) : no_key(key));
+    erase(*parent, value, key);
+    return Status::OK();
+  }
+
+  Status move_from(std::string_view from, json::Value& taken) {
+    std::string key;
+    json::Value* parent = parent_of(from, key);
+    if (!parent) return not_applied("does not apply: doc is missing from path: {}: missing value", from);
+    json::Value* value = child(*parent, key);
+    if (!value) return failed("path", key, parent->IsArray() ? bad_index(key) : no_key(key));
+    taken = std::move(*value);
+    erase(*parent, value, key);
+    return Status::OK();
+  }
+
+  // A member that is not there is copied as null, as upstream's library does.
+  Status copy_from(std::string_view from, json::Value& taken) {
+    std::string key, to;
+    json::Value* parent = parent_of(from, key);
+    if (!parent) return not_applied("does not apply: doc is missing from path: {}: missing value", from);
+    json::Value* value = child(*parent, key);
+    if (!value && parent->IsArray()) return failed("from", from, bad_index(key));
+    if (!value) return Status::OK();
+    if (parent_of(path_, to)) copied_ += json::dump(*value).size();
+    if (copied_ > kMaxCopied) {
+      return {413, reason::kRequestEntityTooLarge,
+              fmt::format(
+                  "Unable to complete the copy, the accumulated size increase of copy is {}, exceeding the limit {}",
+                  copied_, kMaxCopied)};
+    }
+    taken = json::copy(*value, alloc_);
     return Status::OK();
   }
 
   Status replace(json::Value value) {
-    if (!fits(value)) return failed(path_, "the result is nested too deeply");
+    if (!fits(value)) return failed("path", path_, "the result is nested too deeply");
     if (path_.empty()) {
-      if (!value.IsObject() && !value.IsArray())
-        return does_not_apply("replace operation value must be object or array");
+      if (!value.IsObject() && !value.IsArray()) return not_applied("value must be object or array");
       target_ = std::move(value);
       return Status::OK();
     }
     std::string key;
     json::Value* parent = parent_of(path_, key);
-    if (!parent) return missing_path(path_);
+    if (!parent) return not_applied("does not apply: doc is missing path: {}: missing value", path_);
     if (json::Value* old = child(*parent, key)) {
       *old = std::move(value);
       return Status::OK();
     }
-    if (parent->IsArray())
-      return does_not_apply(
-          fmt::format("replace operation does not apply: doc is missing key: {}: missing value", path_));
+    if (parent->IsArray()) return not_applied("does not apply: doc is missing key: {}: missing value", path_);
     json::set(*parent, key, std::move(value), alloc_);  // upstream's library sets absent members, too
     return Status::OK();
   }
@@ -188,37 +231,28 @@ class Applier {
     if (!path_.empty()) {
       std::string key;
       json::Value* parent = parent_of(path_, key);
-      if (!parent)
-        return does_not_apply(fmt::format("test operation does not apply: is missing path: {}: missing value", path_));
+      if (!parent) return not_applied("does not apply: is missing path: {}: missing value", path_);
       have = child(*parent, key);
-      if (!have && parent->IsArray())
-        return failed(path_, fmt::format("Unable to access invalid index: {}: invalid index referenced", key));
+      if (!have && parent->IsArray()) return failed("path", path_, bad_index(key));
     }
     static const json::Value kNull;
     if (json::equal(have ? *have : kNull, want ? *want : kNull)) return Status::OK();
     return does_not_apply(fmt::format("testing value {} failed: test failed", path_));
   }
-
-  Status copy_of(std::string_view from, json::Value& out) {
-    std::string key;
-    json::Value* parent = parent_of(from, key);
-    json::Value* value = parent ? child(*parent, key) : nullptr;
-    if (!value)
-      return does_not_apply(
-          fmt::format("copy operation does not apply: doc is missing from path: {}: missing value", from));
-    copied_ += json::dump(*value).size();
-    if (copied_ > kMaxCopied) {
-      return {413, reason::kRequestEntityTooLarge,
-              fmt::format(
-                  "Unable to complete the copy, the accumulated size increase of copy is {}, exceeding the limit {}",
-                  copied_, kMaxCopied)};
-    }
-    out = json::copy(*value, alloc_);
-    return Status::OK();
-  }
 };
 
 void merge(json::Value& target, const json::Value& patch, json::Allocator& alloc);
+
+void drop_null_members(json::Value& value) {
+  if (value.IsArray()) {
+    for (json::Value& item : value.GetArray()) drop_null_members(item);
+  } else if (value.IsObject()) {
+    for (auto member = value.MemberBegin(); member != value.MemberEnd();) {
+      drop_null_members(member->value);
+      member = member->value.IsNull() ? value.EraseMember(member) : member + 1;
+    }
+  }
+}
 
 // Two large objects: one walk over each, instead of a search for every member.
 void merge_large(json::Value& target, const json::Value& patch, json::Allocator& alloc) {
@@ -247,7 +281,9 @@ void merge_large(json::Value& target, const json::Value& patch, json::Allocator&
 void merge(json::Value& target, const json::Value& patch, json::Allocator& alloc) {
   constexpr size_t kLarge = 64;
   if (!patch.IsObject()) {
+    const bool prune = !target.IsObject();  // so does upstream's library; the RFC leaves lists as they are
     target = json::copy(patch, alloc);
+    if (prune) drop_null_members(target);
     return;
   }
   if (!target.IsObject()) target.SetObject();

@@ -70,8 +70,7 @@ std::optional<Value> resolve(std::string_view text) {
   if (is_one_of(text, kFalse)) return Value(false);
   if (is_one_of(text, kNotFinite)) return Value(std::numeric_limits<double>::quiet_NaN());
   const char c = text.front();
-  if (c == '.') return to_float(text);
-  if (!is_digit(c) && c != '-' && c != '+') return std::nullopt;
+  if (!is_digit(c) && c != '-' && c != '+' && c != '.') return std::nullopt;
   std::string plain(text);
   std::erase(plain, '_');
   if (auto number = to_integer(plain)) return number;
@@ -100,7 +99,15 @@ class Builder : public YAML::EventHandler {
   void OnDocumentStart(const YAML::Mark& mark) override { start = mark.pos; }
   void OnDocumentEnd() override { json::drop_duplicates(document); }
 
-  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { put(mark, Value(), anchor); }
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    // The last line of a block without its colon is a key without a value for yaml-cpp, which then tells the key's
+    // place.
+    if (!frames_.empty() && frames_.back().block && !frames_.back().key.IsNull() &&
+        mark.pos == frames_.back().key_pos) {
+      throw YAML::ParserException(mark, "could not find expected ':'");
+    }
+    put(mark, Value(), anchor);
+  }
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     const auto known = anchors_.find(anchor);
@@ -137,12 +144,12 @@ class Builder : public YAML::EventHandler {
   }
 
   void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
-                       YAML::EmitterStyle::value) override {
-    open(mark, rapidjson::kArrayType, anchor);
+                       YAML::EmitterStyle::value style) override {
+    open(mark, rapidjson::kArrayType, anchor, style);
   }
   void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
-                  YAML::EmitterStyle::value) override {
-    open(mark, rapidjson::kObjectType, anchor);
+                  YAML::EmitterStyle::value style) override {
+    open(mark, rapidjson::kObjectType, anchor, style);
   }
   void OnSequenceEnd() override { close(); }
   void OnMapEnd() override { close(); }
@@ -152,7 +159,9 @@ class Builder : public YAML::EventHandler {
     Value value;
     YAML::anchor_t anchor;
     YAML::Mark mark;
-    Value key;  // null: the next value is a key
+    bool block;
+    Value key = {};  // null: the next value is a key
+    int key_pos = -1;
     bool merging = false;
     std::vector<Value> merged = {};  // of <<, the one that counts least first
   };
@@ -166,9 +175,9 @@ class Builder : public YAML::EventHandler {
            !frames_.back().merging;
   }
 
-  void open(const YAML::Mark& mark, rapidjson::Type type, YAML::anchor_t anchor) {
+  void open(const YAML::Mark& mark, rapidjson::Type type, YAML::anchor_t anchor, YAML::EmitterStyle::value style) {
     if (expects_key()) throw YAML::ParserException(mark, "a list or map cannot be a key");
-    frames_.push_back({Value(type), anchor, mark, Value()});
+    frames_.push_back({Value(type), anchor, mark, style == YAML::EmitterStyle::Block});
   }
 
   void close() {
@@ -199,6 +208,7 @@ class Builder : public YAML::EventHandler {
       add_merged(mark, frame, std::move(value));
     } else if (frame.key.IsNull()) {
       frame.key = to_key(mark, std::move(value));
+      frame.key_pos = mark.pos;
     } else {
       frame.value.AddMember(frame.key, value, alloc());
       frame.key.SetNull();
@@ -230,31 +240,44 @@ class Builder : public YAML::EventHandler {
   }
 };
 
-// Reads documents until `take` has enough.
-template <typename Take>
-Status read(std::string_view text, Take take) {
-  if (!json::is_utf8(text)) return bad_request("error converting YAML to JSON: yaml: invalid UTF-8");
+Status yaml_error(std::string_view why) {
+  return bad_request(fmt::format("error converting YAML to JSON: yaml: {}", why));
+}
+
+// One document; false: there is none left.
+Result<bool> next_document(YAML::Parser& parser, Builder& builder) {
+  try {
+    return parser.HandleNextDocument(builder);
+  } catch (const YAML::Exception& e) {
+    return yaml_error(fmt::format("line {}: {}", e.mark.line + 1, e.msg));
+  } catch (const std::exception& e) {
+    return yaml_error(e.what());
+  }
+}
+
+// The documents of a text, or the first.
+Result<std::vector<json::Document>> read(std::string_view text, bool only_first) {
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf", kStart = "---";
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  if (!json::is_utf8(text)) return yaml_error("invalid UTF-8");
   // Besides, yaml-cpp takes a text with null bytes for UTF-16 or UTF-32.
   const auto control = [](char c) { return (c >= 0 && c < ' ' && c != '\t' && c != '\n' && c != '\r') || c == 0x7f; };
-  if (std::any_of(text.begin(), text.end(), control)) {
-    return bad_request("error converting YAML to JSON: yaml: control characters are not allowed");
-  }
-  try {
-    std::istringstream stream{std::string(text)};
-    YAML::Parser parser(stream);
-    for (int last = -1;;) {
-      Builder builder;
-      if (!parser.HandleNextDocument(builder)) return Status::OK();
-      // A stray "," or "]" is neither read nor refused by yaml-cpp, but stays where it is.
-      if (builder.start == last)
-        return bad_request("error converting YAML to JSON: yaml: did not find expected <document start>");
-      last = builder.start;
-      if (!take(std::move(builder.document))) return Status::OK();
+  if (std::any_of(text.begin(), text.end(), control)) return yaml_error("control characters are not allowed");
+
+  std::istringstream stream{std::string(text)};
+  YAML::Parser parser(stream);
+  std::vector<json::Document> all;
+  for (;;) {
+    Builder builder;
+    const Result<bool> found = next_document(parser, builder);
+    // yaml-cpp begins another document wherever one ends, even in front of what it cannot read and will not pass.
+    if (!all.empty() && builder.start >= 0 && !text.substr(static_cast<size_t>(builder.start)).starts_with(kStart)) {
+      return yaml_error("did not find expected <document start>");
     }
-  } catch (const YAML::Exception& e) {
-    return bad_request(fmt::format("error converting YAML to JSON: yaml: line {}: {}", e.mark.line + 1, e.msg));
-  } catch (const std::exception& e) {
-    return bad_request(fmt::format("error converting YAML to JSON: yaml: {}", e.what()));
+    if (!all.empty() && only_first) return all;
+    if (!found.ok()) return found.status();
+    if (!*found) return all;
+    all.push_back(std::move(builder.document));
   }
 }
 
@@ -356,13 +379,9 @@ Result<json::Document> parse(std::string_view text) {
   if (looks_like_json(text)) {
     if (auto document = json::parse(text); document.ok()) return document;
   }
-  json::Document first;
-  int count = 0;
-  KNARR_RETURN_IF_ERROR(read(text, [&](json::Document document) {
-    if (++count == 1) first = std::move(document);
-    return count == 1 && first.IsNull();  // nothing may also be something that cannot be read: the next step tells
-  }));
-  return first;
+  KNARR_ASSIGN(std::vector<json::Document> documents, read(text, true));
+  if (documents.empty()) return json::Document();
+  return std::move(documents.front());
 }
 
 Result<std::vector<json::Document>> parse_all(std::string_view text) {
@@ -373,10 +392,8 @@ Result<std::vector<json::Document>> parse_all(std::string_view text) {
       return all;
     }
   }
-  KNARR_RETURN_IF_ERROR(read(text, [&](json::Document document) {
-    if (!document.IsNull()) all.push_back(std::move(document));
-    return true;
-  }));
+  KNARR_ASSIGN(all, read(text, false));
+  std::erase_if(all, [](const json::Document& document) { return document.IsNull(); });
   return all;
 }
 

@@ -60,6 +60,12 @@ TEST_CASE("names: addresses", "[names]") {
   expect(cidr, {"10.0.0.0/8", "::/0", "10.1.2.3/32"},
          {"", "10.0.0.0", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.0/08", "10.0.0.0/", "10.0.0.0/-1"});
   CHECK(names::canonical_ip("2001:0db8:0:0::1") == "2001:db8::1");
+  for (const char* canonical :
+       {"::", "::1", "1::", "1:2:3:4:5:6:7:8", "::102:304", "1:0:2::3", "fe80::1:0:0:1", "10.0.0.1"}) {
+    CHECK(names::canonical_ip(canonical) == canonical);
+  }
+  CHECK(names::canonical_ip("::1.2.3.4") == "::102:304");
+  CHECK(names::canonical_ip("1:0:0:2:0:0:0:3") == "1:0:0:2::3");
   CHECK_FALSE(names::canonical_ip("x"));
 }
 

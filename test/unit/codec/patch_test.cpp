@@ -94,6 +94,7 @@ TEST_CASE("patch: merge patch", "[patch]") {
       {R"({"a":["b"]})", R"({"a":"c"})", R"({"a":"c"})"},
       {R"({"a":{"b":"c"}})", R"({"a":{"b":"d","c":null}})", R"({"a":{"b":"d"}})"},
       {R"({"a":[{"b":"c"}]})", R"({"a":[1]})", R"({"a":[1]})"},
+      {R"({"a":1})", R"({"a":[{"b":null,"c":1},null]})", R"({"a":[{"c":1},null]})"},
       {R"({"e":null})", R"({"a":1})", R"({"e":null,"a":1})"},
       {R"({})", R"({"a":{"bb":{"ccc":null}}})", R"({"a":{"bb":{}}})"}};
   for (auto [target, change, result] : cases) CHECK(*apply(patch::apply_merge, target, change) == result);

@@ -59,6 +59,8 @@ TEST_CASE("yaml: structure", "[yaml]") {
   CHECK(to_json("1: a\ntrue: b\n1.5: c\n") == R"({"1":"a","true":"b","1.5":"c"})");
   CHECK(to_json("a: 1\na: 2\n") == R"({"a":2})");
   CHECK(to_json(R"({"a": 1.0, "b": "x"})") == R"({"a":1,"b":"x"})");
+  CHECK(to_json("a: {b, c: 1}\nd:\n") == R"({"a":{"b":null,"c":1},"d":null})");
+  CHECK(to_json("? a\n? b\n") == R"({"a":null,"b":null})");
   CHECK(to_json("a:\nb: ''\n# comment\n") == R"({"a":null,"b":""})");
 }
 
@@ -77,6 +79,9 @@ TEST_CASE("yaml: several documents", "[yaml]") {
   CHECK(json::dump((*all)[1]) == R"({"b":2})");
   CHECK(to_json("a: 1\n---\nb: 2\n") == R"({"a":1})");
   CHECK(yaml::parse_all("")->empty());
+  CHECK(to_json("\xef\xbb\xbf"
+                "a: 1\n---\nb: 2\n") == R"({"a":1})");
+  CHECK(yaml::parse_all("a: é\n--- # next\nb: 2\n--- c\n")->size() == 3);
 }
 
 TEST_CASE("yaml: errors have a line", "[yaml]") {
@@ -123,7 +128,7 @@ TEST_CASE("yaml: what is written reads back the same", "[yaml]") {
 
 TEST_CASE("yaml: control characters are refused before the reader guesses an encoding from them", "[yaml]") {
   using namespace std::string_view_literals;
-  for (const char* stray : {",", "]", "}", "# c\n,"}) {
+  for (const char* stray : {",", "]", "}", "# c\n,", "- b\n{", "---\n,", "- 1\n-1", "a: 1\nb\n", "a:\n  b: 1\n  c\n"}) {
     INFO(stray);
     CHECK_FALSE(yaml::parse(stray).ok());
     CHECK_FALSE(yaml::parse_all(stray).ok());
