@@ -195,3 +195,20 @@ TEST_CASE("DeleteOptions are read from a body") {
   CHECK_FALSE(params.merge_body("[]").ok());
   CHECK_FALSE(params.merge_body(R"({"kind":"Pod"})").ok());
 }
+
+TEST_CASE("an eviction deletes its pod as it says") {
+  Cluster c;
+  c.create("pods", pod_json("p", "{}", R"(,"nodeName":"n1")"));
+  const auto evict = [&](const std::string& body) {
+    return c.send("POST", "/api/v1/namespaces/default/pods/p/eviction", body);
+  };
+  CHECK(evict(R"({"metadata":{"name":"q"}})").status == 400);
+  const auto waiting = evict(R"({"apiVersion":"policy/v1","kind":"Eviction","metadata":{"name":"p"}})");
+  INFO(waiting.body);
+  CHECK(waiting.status == 201);
+  CHECK(at(parse(waiting.body), {"status"}) == "Success");
+  CHECK(at(c.get("pods", "p"), {"metadata", "deletionGracePeriodSeconds"}) == "30");
+  CHECK(evict(R"({"metadata":{"name":"p"},"deleteOptions":{"gracePeriodSeconds":0}})").status == 201);
+  CHECK_FALSE(c.exists("pods", "p"));
+  CHECK(evict("{}").status == 404);
+}
