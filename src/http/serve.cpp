@@ -24,6 +24,8 @@ constexpr std::string_view kLastChunk = "0\r\n\r\n";
 // A method that only reads does not wait for the disk.
 bool only_reads(std::string_view method) { return method == "GET" || method == "HEAD" || method == "OPTIONS"; }
 
+bool may_have_body(int status) { return status >= 200 && status != 204 && status != 304; }
+
 // How the body is framed is our business, whatever a handler that passes on a response says.
 bool frames_message(std::string_view name) {
   return equal_fold(name, "Content-Length") || equal_fold(name, "Transfer-Encoding") ||
@@ -44,8 +46,7 @@ std::string plain_head(Response& response, bool is_head, bool http10, bool close
     if (auto given = find_header(response.headers, "Content-Length"); !given.empty()) length = given;
   }
   std::string head = begin_head(response);
-  if (response.status >= 200 && response.status != 204 && response.status != 304)
-    append_header(head, "Content-Length", length);
+  if (may_have_body(response.status)) append_header(head, "Content-Length", length);
   if (close) append_header(head, "Connection", "close");
   if (http10 && !close) append_header(head, "Connection", "keep-alive");
   head += "\r\n";
@@ -204,8 +205,9 @@ void ServerImpl::serve(Connection& connection, Taken taken) {
   const bool is_head = taken.request.method == "HEAD";
   const bool close_after =
       !taken.head.keep_alive || stopping_ || header_has_token(response.headers, "Connection", "close");
+  if (!may_have_body(response.status)) response.body.clear();
   std::string head = plain_head(response, is_head, taken.head.minor_version == 0, close_after);
-  return send(connection, std::move(head), is_head ? std::string() : std::move(response.body), close_after);
+  send(connection, std::move(head), is_head ? std::string() : std::move(response.body), close_after);
 }
 
 void ServerImpl::call_handler(const Request& request, Response& response) {

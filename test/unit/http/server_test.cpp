@@ -1,6 +1,6 @@
 #include "knarr/http/server.h"
 
-#include <sys/resource.h>
+#include <openssl/ssl.h>
 
 #include <condition_variable>
 #include <latch>
@@ -13,6 +13,7 @@ namespace {
 // Answers with what it was asked.
 void echo(const Request& request, Response& response) {
   if (request.path == "/throw") throw std::runtime_error("as asked");
+  if (request.path == "/none") response.status = 204;
   if (request.path == "/big") {
     response.body.assign(8 << 20, 'b');
     return;
@@ -45,7 +46,7 @@ TEST_CASE("requests of every kind are answered") {
       {"GET /a%20b?x=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
        {"HTTP/1.1 200 OK\r\n", "Content-Length: 11\r\n", "Connection: close\r\n", "Date: ", "\r\n\r\nGET /a b []"}},
       {"POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc", {"POST /p [abc]"}},
-      {"POST /none HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", {"POST /none []"}},
+      {"POST /bare HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", {"POST /bare []"}},
       {"PUT /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: "
        "close\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
        {"PUT /c [abcde]"}},
@@ -74,6 +75,17 @@ TEST_CASE("HEAD gets the length and no body") {
   const std::string answer = raw.read_all();
   CHECK(answer.find("Content-Length: 10\r\n") != std::string::npos);
   CHECK(answer.substr(answer.size() - 4) == "\r\n\r\n");
+}
+
+TEST_CASE("204 has neither length nor body, and the connection goes on") {
+  auto server = start();
+  Raw raw(server->port());
+  raw.send("DELETE /none HTTP/1.1\r\nHost: x\r\n\r\nGET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  const std::string answer = raw.read_all();
+  const std::string first = answer.substr(0, answer.find("\r\n\r\n") + 4);
+  CHECK(first.find("204 No Content") != std::string::npos);
+  CHECK(first.find("Content-Length") == std::string::npos);
+  CHECK(answer.substr(first.size(), 12) == "HTTP/1.1 200");
 }
 
 TEST_CASE("a connection serves many requests, pipelined ones in their order") {
@@ -258,6 +270,72 @@ TEST_CASE("TLS: who the client is") {
   mallory.certificate_file = pki.stranger_crt;
   mallory.key_file = pki.stranger_key;
   CHECK(ask(mallory).body == "nobody");
+}
+
+// One GET on a TLS connection made with OpenSSL itself; `session` is offered, and replaced by what the server gave.
+struct TlsGet {
+  bool resumed = false;
+  std::string version, alpn, answer;
+};
+
+TlsGet tls_get(SSL_CTX* context, int port, SSL_SESSION** session) {
+  Raw raw(port);
+  SSL* ssl = SSL_new(context);
+  SSL_set_fd(ssl, raw.fd());
+  if (*session) SSL_set_session(ssl, *session);
+  TlsGet result;
+  REQUIRE(SSL_connect(ssl) == 1);
+  REQUIRE(SSL_write(ssl, kGet.data(), static_cast<int>(kGet.size())) > 0);
+  char buffer[4096];
+  const int n = SSL_read(ssl, buffer, sizeof buffer);
+  REQUIRE(n > 0);
+  result.answer.assign(buffer, static_cast<size_t>(n));
+  result.resumed = SSL_session_reused(ssl);
+  result.version = SSL_get_version(ssl);
+  const unsigned char* name = nullptr;
+  unsigned size = 0;
+  SSL_get0_alpn_selected(ssl, &name, &size);
+  result.alpn.assign(reinterpret_cast<const char*>(name), size);
+  SSL_SESSION_free(*session);
+  *session = SSL_get1_session(ssl);
+  SSL_shutdown(ssl);
+  SSL_free(ssl);
+  return result;
+}
+
+TEST_CASE("TLS: sessions are resumed and keep the client's identity") {
+  Pki pki;
+  ServerOptions options;
+  options.tls = pki.tls();
+  auto server = start([](const Request& request,
+                         Response& response) { response.body = request.peer ? request.peer->common_name : "nobody"; },
+                      options);
+  for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
+    SSL_CTX* context = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_max_proto_version(context, version);
+    SSL_CTX_set_alpn_protos(context, reinterpret_cast<const unsigned char*>("\x02h2\x08http/1.1"), 12);
+    REQUIRE(SSL_CTX_use_certificate_chain_file(context, pki.client_crt.c_str()) == 1);
+    REQUIRE(SSL_CTX_use_PrivateKey_file(context, pki.client_key.c_str(), SSL_FILETYPE_PEM) == 1);
+    SSL_SESSION* session = nullptr;
+    for (int i = 0; i < 3; ++i) {
+      const TlsGet get = tls_get(context, server->port(), &session);
+      INFO(get.version << " " << i);
+      CHECK(get.resumed == (i > 0));
+      CHECK(get.alpn == "http/1.1");
+      CHECK(get.answer.find("alice") != std::string::npos);
+    }
+    SSL_SESSION_free(session);
+    SSL_CTX_free(context);
+  }
+  SSL_CTX* old = SSL_CTX_new(TLS_client_method());
+  SSL_CTX_set_security_level(old, 0);
+  SSL_CTX_set_max_proto_version(old, TLS1_1_VERSION);
+  Raw raw(server->port());
+  SSL* ssl = SSL_new(old);
+  SSL_set_fd(ssl, raw.fd());
+  CHECK(SSL_connect(ssl) != 1);
+  SSL_free(ssl);
+  SSL_CTX_free(old);
 }
 
 TEST_CASE("TLS: the client trusts only whom it was told to, under the right name") {
