@@ -75,7 +75,10 @@ Result<store::Revision> parse_revision(std::string_view text) {
 }
 
 Rest::Impl::Impl(RestOptions options)
-    : store(options.store), clock(options.clock), admission(std::move(options.admission)) {
+    : store(options.store),
+      clock(options.clock),
+      admission(std::move(options.admission)),
+      event_expiry(*store, *clock) {
   for (const schema::Resource& resource : schema::resources()) ids.push_back(store->resource(resource.storage_name));
 }
 
@@ -135,6 +138,7 @@ Status validate_list_params(const ListParams& params, bool watch) {
 
 Result<ListAnswer> Rest::list(RequestContext& context, const Target& target, const ListParams& params) {
   KNARR_RETURN_IF_ERROR(validate_list_params(params, false));
+  if (target.resource->storage_name == "events") impl_->event_expiry.sweep_if_due();
   KNARR_ASSIGN(const Selection selection, Selection::make(target, params));
   store::ListOptions options;
   options.prefix = selection.prefix();

@@ -5,6 +5,7 @@
 
 #include "document.h"
 #include "errors.h"
+#include "event_expiry.h"
 #include "knarr/apiserver/rest.h"
 #include "strategy.h"
 
@@ -15,6 +16,7 @@ struct Rest::Impl {
   const Clock* clock;
   AdmissionChain admission;
   std::vector<store::ResourceId> ids;  // of schema::resources(), by position
+  EventExpiry event_expiry;
 
   explicit Impl(RestOptions options);
 

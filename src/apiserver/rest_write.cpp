@@ -217,6 +217,7 @@ Result<Answer> Rest::create(RequestContext& context, const Target& target, std::
   const auto verbs = target.resource->verbs;  // what cannot be read is a question, not an object to keep
   const bool kept = std::find(verbs.begin(), verbs.end(), "get") != verbs.end();
   if (!target.subresource.empty() || !kept) return not_supported_error(*target.resource, "create");
+  if (target.resource->storage_name == "events") impl_->event_expiry.sweep_if_due();
   KNARR_ASSIGN(Document document, impl_->decode(context, *target.resource, body));
   return impl_->create(context, target, std::move(document));
 }

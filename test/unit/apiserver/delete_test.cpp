@@ -212,3 +212,25 @@ TEST_CASE("an eviction deletes its pod as it says") {
   CHECK_FALSE(c.exists("pods", "p"));
   CHECK(evict("{}").status == 404);
 }
+
+TEST_CASE("events are kept for an hour after they last happened") {
+  Cluster c;
+  const auto event = [&](const std::string& name, const std::string& last) {
+    c.create("events", R"({"metadata":{"name":")" + name +
+                           R"("},"involvedObject":{"namespace":"default"},"lastTimestamp":")" + last +
+                           R"(","reason":"r"})");
+  };
+  event("once", "2026-09-21T14:13:20Z");
+  event("again", "2026-09-21T14:13:20Z");
+  c.clock.advance(std::chrono::minutes(59));
+  CHECK(c.names("events", {}).size() == 2);
+  REQUIRE(c.rest
+              ->patch(c.context, Cluster::target("events", "again"), "application/merge-patch+json",
+                      R"({"lastTimestamp":"2026-09-21T15:12:20Z","count":2})")
+              .ok());
+  c.clock.advance(std::chrono::minutes(2));
+  CHECK(c.names("events", {}) == std::vector<std::string>{"default/again"});
+  c.clock.advance(std::chrono::minutes(60));
+  event("new", "2026-09-21T16:14:20Z");
+  CHECK(c.names("events", {}) == std::vector<std::string>{"default/new"});
+}
