@@ -1,5 +1,7 @@
 #include "knarr/http/spdy.h"
 
+#include <map>
+
 #include "http/spdy_frames.h"
 #include "support.h"
 
