@@ -93,16 +93,22 @@ Result<Context> open_context(const std::string& type) {
   return Context{std::move(fd), type};
 }
 
-Status set_overlay_directories(const Context& context, const Overlay& overlay) {
+Result<UniqueFd> make_overlay_by_layers(const Context& context, const Overlay& overlay, uint64_t attributes) {
+  KNARR_RETURN_IF_ERROR(context.set("source", "overlay"));
   for (auto layer = overlay.lower.rbegin(); layer != overlay.lower.rend(); ++layer) KNARR_RETURN_IF_ERROR(context.set("lowerdir+", *layer));
-  if (overlay.upper.empty()) return {};
-  KNARR_RETURN_IF_ERROR(context.set("upperdir", overlay.upper));
-  return context.set("workdir", overlay.work);
+  if (!overlay.upper.empty()) {
+    KNARR_RETURN_IF_ERROR(context.set("upperdir", overlay.upper));
+    KNARR_RETURN_IF_ERROR(context.set("workdir", overlay.work));
+    KNARR_RETURN_IF_ERROR(context.set("volatile", ""));
+  }
+  return context.create(attributes);
 }
 
-// Before Linux 6.5 all layers stand in one option of at most 256 bytes here, or of a page in mount(2): there, descriptors make
-// the paths short and free of characters that would need quoting.
-Result<UniqueFd> make_overlay_with_mount(const Overlay& overlay, uint64_t attributes) {
+}  // namespace
+
+// All layers stand in one option of mount(2), of a page at most: descriptors make the paths short and free of characters that
+// would need quoting.
+Result<UniqueFd> make_overlay_by_options(const Overlay& overlay, uint64_t attributes) {
   std::vector<UniqueFd> held;
   auto short_path = [&held](const std::string& path) -> Result<std::string> {
     UniqueFd fd(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -133,8 +139,6 @@ Result<UniqueFd> make_overlay_with_mount(const Overlay& overlay, uint64_t attrib
   if (attributes != 0) KNARR_RETURN_IF_ERROR(change_mount(copy->get(), attributes, 0, 0, false));
   return copy;
 }
-
-}  // namespace
 
 std::vector<MountInfo> parse_mounts(std::string_view mountinfo) {
   std::vector<MountInfo> mounts;
@@ -229,16 +233,11 @@ MountOptions parse_mount_options(std::string_view text, uint64_t& attributes) {
 Result<UniqueFd> make_overlay(const Overlay& overlay, uint64_t attributes) {
   static const std::string kType = "overlay";
   KNARR_ASSIGN(const Context context, open_context(kType));
-  const int probe = fsconfig(context.fd.get(), FSCONFIG_SET_STRING, "source", "overlay", 0);
-  if (probe != 0) return errno_status(errno, "mount overlay: set its source");
-  Status directories = set_overlay_directories(context, overlay);
-  if (!directories.ok()) {
-    // EINVAL (a code of 500) is also how an older kernel answers an option that it does not know; the other way says more.
-    if (directories.code() == 500) return make_overlay_with_mount(overlay, attributes);
-    return directories;
-  }
-  if (!overlay.upper.empty()) KNARR_RETURN_IF_ERROR(context.set("volatile", ""));
-  return context.create(attributes);
+  auto made = make_overlay_by_layers(context, overlay, attributes);
+  // EINVAL (a code of 500) is how an older kernel answers an option for one layer, at once or when it mounts. Where it meant
+  // something else, the other way fails as well, and says why.
+  if (!made.ok() && made.status().code() == 500) return make_overlay_by_options(overlay, attributes);
+  return made;
 }
 
 Result<UniqueFd> clone_mount(const std::string& path, bool recursive) {

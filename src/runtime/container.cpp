@@ -132,6 +132,7 @@ Status Container::start_process(const ContainerEnvironment& environment) {
   plan.new_pid_namespace = !shared_pid_namespace_;
   plan.cgroup = &cgroup_;
   plan.device_filter = environment.device_filter;
+  plan.old_mount_ways = environment.old_mount_ways;
   if (!spec().terminal) {
     KNARR_ASSIGN(linux::Pipe out, linux::make_pipe());
     KNARR_ASSIGN(linux::Pipe err, linux::make_pipe());

@@ -39,6 +39,7 @@ struct ContainerEnvironment {  // the pod's part
   linux::Cgroup pod_cgroup;
   std::string cgroup_root;
   bool device_filter = false;
+  bool old_mount_ways = false;
 };
 
 class Container {

@@ -112,7 +112,7 @@ class Child {
       KNARR_RETURN_IF_ERROR(linux::enter_namespaces(plan_.join_pidfd, CLONE_NEWNS | CLONE_NEWCGROUP));
       return {};
     }
-    return enter_container_root({plan_.pod, spec_, plan_.directory, plan_.pod_shm, plan_.pod_shm_fd, plan_.cgroup_v2});
+    return enter_container_root({plan_.pod, spec_, plan_.directory, plan_.pod_shm, plan_.pod_shm_fd, plan_.cgroup_v2, plan_.old_mount_ways});
   }
 
   void make_environment() {

@@ -35,6 +35,7 @@ struct ProcessPlan {
   std::string directory, pod_shm;
   int pod_shm_fd = -1;
   bool cgroup_v2 = false;
+  bool old_mount_ways = false;
 
   bool device_filter = false;  // its cgroup has one; without, it must not make device nodes
 

@@ -32,6 +32,7 @@ struct SandboxRequest {
   std::string directory;    // <state>/<pod id>
   std::string cgroup_root;  // where v2 is mounted; "" without
   bool device_filter = false;
+  bool old_mount_ways = false;  // see Runtime::Options
 };
 
 struct ExecRequest {
@@ -111,6 +112,7 @@ void fields(V& v, PodState& s) {
 template <typename V>
 void fields(V& v, SandboxRequest& r) {
   v("spec", r.spec), v("directory", r.directory), v("cgroupRoot", r.cgroup_root), v("deviceFilter", r.device_filter);
+  v("oldMountWays", r.old_mount_ways);
 }
 
 template <typename V>

@@ -118,7 +118,7 @@ class RootBuilder {
     overlay.upper = plan_.directory + "/upper";
     overlay.work = plan_.directory + "/work";
     const std::string target = plan_.directory + "/root";
-    KNARR_ASSIGN(root_, linux::make_overlay(overlay));
+    KNARR_ASSIGN(root_, plan_.old_mount_ways ? linux::make_overlay_by_options(overlay) : linux::make_overlay(overlay));
     KNARR_RETURN_IF_ERROR(linux::change_mount(root_.get(), 0, 0, MS_PRIVATE, false));
     return linux::attach_mount(root_.get(), target);
   }

@@ -16,6 +16,7 @@ struct RootPlan {
   std::string pod_shm;    // the pod's /dev/shm: a path or /proc/self/fd/N; "": the host's
   int pod_shm_fd = -1;    // when it is a mount that is attached nowhere
   bool cgroup_v2 = false;
+  bool old_mount_ways = false;
 };
 
 // Called in new mount (and cgroup) namespaces; afterwards "/" is the container's root and the current directory.

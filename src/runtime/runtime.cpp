@@ -223,7 +223,7 @@ Result<PodSandboxStatus> RuntimeImpl::run_sandbox(const PodSandboxSpec& spec) {
     auto answer = link->expect(0);
     link->start(std::move(socket.first));
     const auto deadline = std::chrono::steady_clock::now() + kCallTimeout;
-    Status status = ask_factory({spec, path, probe_.cgroup_root, probe_.capabilities.device_filter}, std::move(socket.second));
+    Status status = ask_factory({spec, path, probe_.cgroup_root, probe_.capabilities.device_filter, options_.old_mount_ways}, std::move(socket.second));
     auto message = status.ok() ? link->wait(0, std::move(answer), deadline, "run sandbox") : Result<Message>(status);
     if (!message.ok()) {
       link->close();

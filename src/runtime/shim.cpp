@@ -117,7 +117,7 @@ Status Shim::make_namespaces() {
 Status Shim::make_pod_shm() {
   if (request_.spec.host_ipc) return {};
   KNARR_ASSIGN(shm_, linux::make_filesystem("tmpfs", "shm", {{"mode", "1777"}, {"size", "65536k"}}, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC));
-  if (linux::clone_mount(shm_.get(), false, "shm").ok()) return {};
+  if (!request_.old_mount_ways && linux::clone_mount(shm_.get(), false, "shm").ok()) return {};
   shm_path_ = request_.directory + "/shm";
   KNARR_RETURN_IF_ERROR(linux::make_directories(shm_path_));
   KNARR_RETURN_IF_ERROR(linux::attach_mount(shm_.get(), shm_path_));
@@ -241,7 +241,8 @@ Status Shim::start_container(Client& client, int64_t call, const json::Value& pa
   auto& container = containers_[id];
   container = std::make_unique<Container>(*loop_, std::move(request), [this](Container& c) { on_container_change(c); });
   starting_[id] = {&client, call};
-  ContainerEnvironment environment{request_.spec, request_.directory, shm_path_, shm_.get(), reaper_.pidfd.get(), cgroup_, request_.cgroup_root, request_.device_filter};
+  ContainerEnvironment environment{request_.spec, request_.directory, shm_path_, shm_.get(), reaper_.pidfd.get(), cgroup_, request_.cgroup_root, request_.device_filter,
+                                   request_.old_mount_ways};
   // Where it cannot even be cloned, on_container_change has answered with the status that says why.
   (void)container->start(environment);
   return {};

@@ -63,6 +63,8 @@ struct Overlay {
   std::string upper, work;
 };
 Result<UniqueFd> make_overlay(const Overlay& overlay, uint64_t attributes = 0);
+// The same in the way of kernels before 6.5, to which make_overlay turns there by itself.
+Result<UniqueFd> make_overlay_by_options(const Overlay& overlay, uint64_t attributes = 0);
 
 // A copy of the mount at a path (or behind an O_PATH descriptor), not attached yet; recursive takes what is mounted beneath.
 Result<UniqueFd> clone_mount(const std::string& path, bool recursive);

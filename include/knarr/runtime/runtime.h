@@ -132,6 +132,7 @@ class Runtime {
     // A container changed state. Called on the runtime's event thread; must not block.
     std::function<void(const std::string& pod_id, const ContainerStatus& status)> on_change;
     std::function<void(const std::string& pod_id)> on_sandbox_lost;  // the shim died
+    bool old_mount_ways = false;  // as if the kernel were one before 6.5, so that those ways can be tested on any
   };
   static Result<std::unique_ptr<Runtime>> open(Options options);
   virtual ~Runtime() = default;  // lets go of the shims; they keep running

@@ -116,7 +116,8 @@ TEST_CASE("an overlay of many layers with long and odd paths", "[root]") {
   overlay.upper = dir.path + "/upper";
   overlay.work = dir.path + "/work/work";
   for (const auto& path : {overlay.upper, overlay.work, dir.path + "/root"}) REQUIRE(linux::make_directories(path).ok());
-  auto mount = linux::make_overlay(overlay);
+  const bool by_options = GENERATE(false, true);
+  auto mount = by_options ? linux::make_overlay_by_options(overlay, MOUNT_ATTR_NODEV) : linux::make_overlay(overlay, MOUNT_ATTR_NODEV);
   INFO(mount.status().message());
   REQUIRE(mount.ok());
   REQUIRE(linux::attach_mount(mount->get(), dir.path + "/root").ok());

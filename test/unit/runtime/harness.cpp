@@ -11,15 +11,32 @@
 #include "knarr/linux/tree.h"
 
 namespace {
+// An agent for killing: it starts a pod in the state directory that it is given, says so on its standard output, and waits.
+int agent_to_be_killed(const std::string& directory, const std::string& layer) {
+  using namespace knarr::runtime;
+  auto runtime = Runtime::open({.state_directory = directory});
+  PodSandboxSpec pod;
+  pod.id = pod.name = "pod-1";
+  ContainerSpec container;
+  container.id = container.name = "c";
+  container.args = {"sleep", "1000"};
+  container.lower_directories = {layer};
+  if (!runtime.ok() || !(*runtime)->run_sandbox(pod).ok() || !(*runtime)->start_container("pod-1", container).ok()) return 1;
+  (void)!write(1, "up", 2);
+  pause();
+  return 0;
+}
+
 // The tests' shims are this program started again with "shim": before Catch looks at the command line.
 __attribute__((constructor)) void become_shim_when_asked(int argc, char** argv) {
   if (argc > 1 && std::strcmp(argv[1], "shim") == 0) _exit(knarr::runtime::shim_main(argc - 1, argv + 1));
+  if (argc > 3 && std::strcmp(argv[1], "agent-to-be-killed") == 0) _exit(agent_to_be_killed(argv[2], argv[3]));
 }
 }  // namespace
 
 namespace knarr::runtime::test {
 
-Harness::Harness() {
+Harness::Harness(bool old_mount_ways) : old_mount_ways_(old_mount_ways) {
   char name[] = "/tmp/knarr-runtime-XXXXXX";
   directory_ = mkdtemp(name);
   const std::string root = directory_ + "/layer/";
@@ -49,6 +66,7 @@ Harness::~Harness() {
 void Harness::open() {
   Runtime::Options options;
   options.state_directory = directory_ + "/run";
+  options.old_mount_ways = old_mount_ways_;
   options.on_change = [this](const std::string& pod, const ContainerStatus& status) {
     std::lock_guard lock(mutex_);
     statuses_[pod + "/" + status.id] = status;

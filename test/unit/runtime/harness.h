@@ -14,7 +14,7 @@ namespace knarr::runtime::test {
 // A directory with a Runtime's state, a busybox root and logs; everything is removed at its end.
 class Harness {
  public:
-  Harness();
+  explicit Harness(bool old_mount_ways = false);
   ~Harness();
 
   Runtime& runtime() { return *runtime_; }
@@ -36,6 +36,7 @@ class Harness {
  private:
   void open();
 
+  const bool old_mount_ways_;
   std::string directory_;
   int serial_ = 0;
   std::mutex mutex_;

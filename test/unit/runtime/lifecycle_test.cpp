@@ -143,6 +143,29 @@ TEST_CASE("a new runtime adopts the pods of the one before", "[root]") {
   CHECK(h.wait_exited("pod-1", spec.id).signal == SIGKILL);
 }
 
+TEST_CASE("pods outlive an agent that is killed, and the next one adopts them", "[root]") {
+  Harness h;
+  auto out = *linux::make_pipe();
+  linux::SpawnOptions spawn;
+  spawn.executable = "/proc/self/exe";
+  spawn.arguments = {"test", "agent-to-be-killed", h.directory() + "/run", h.directory() + "/layer"};
+  spawn.fds = {{out.write.get(), 1}};
+  auto agent = linux::Process::spawn(spawn);
+  REQUIRE(agent.ok());
+  out.write.reset();
+  char up[2];
+  REQUIRE(read(out.read.get(), up, 2) == 2);
+  agent->kill_and_wait();
+  const auto found = h.runtime().recover();
+  REQUIRE(found.ok());
+  REQUIRE(found->size() == 1);
+  REQUIRE(found->front().containers.size() == 1);
+  CHECK(found->front().containers.front().state == ContainerState::kRunning);
+  auto session = h.runtime().exec("pod-1", "c", options({"echo", "alive"}));
+  REQUIRE(session.ok());
+  CHECK(read_all((*session)->stdout_fd()) == "alive\n");
+}
+
 TEST_CASE("a killed shim is reported, and takes its containers along", "[root]") {
   Harness h;
   const auto spec = start_sleeper(h);
