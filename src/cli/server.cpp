@@ -18,6 +18,7 @@
 #include "knarr/auth/pki.h"
 #include "knarr/base/log.h"
 #include "knarr/client/inprocess.h"
+#include "knarr/codec/names.h"
 #include "knarr/controllers/controllers.h"
 #include "knarr/http/server.h"
 #include "knarr/network/network.h"
@@ -99,6 +100,11 @@ class AgentProcess {
   MonoTime started_{}, restart_at_{};
   milliseconds pause_{100};
 };
+
+// The error with what the person can do about it.
+Status explained(Status status, std::string_view advice) {
+  return {status.code(), status.reason(), fmt::format("{} ({})", status.message(), advice)};
+}
 
 struct Names {
   ListenAddress listen;
@@ -274,8 +280,7 @@ class ControlPlane {
         http::TlsOptions{instance_.pki() + "/server.crt", instance_.pki() + "/server.key", ca_->certificate_file()};
     server.error_body = apiserver::ApiServer::error_body;
     auto started = http::Server::start(std::move(server), with_join(api_->handler(), *ca_, token));
-    if (!started.ok())
-      return std::move(started).status().with_context(fmt::format("listen on {}", options_.text("listen")));
+    if (!started.ok()) return explained(std::move(started).status(), "choose another address with --listen");
     http_ = std::move(started).value();
     names_.listen.port = http_->port();
     std::string host = names_.listen.address;
@@ -348,13 +353,39 @@ void supervise(ControlPlane& plane, AgentProcess* agent) {
   }
 }
 
+// What cannot be right, before anything is made.
+Status check_options(const Options& options) {
+  KNARR_RETURN_IF_ERROR(parse_listen(options.text("listen")).status());
+  for (std::string_view name : {"cluster-cidr", "service-cidr"}) {
+    const std::string& cidr = options.text(name);
+    if (auto problems = names::cidr(cidr); !cidr.empty() && !problems.empty()) {
+      return bad_request(fmt::format("--{} \"{}\": {}", name, cidr, problems[0]));
+    }
+  }
+  if (const std::string& ip = options.text("node-ip"); !ip.empty() && !names::ip(ip).empty()) {
+    return bad_request(fmt::format("--node-ip \"{}\": {}", ip, names::ip(ip)[0]));
+  }
+  if (const std::string& name = options.text("node-name"); !name.empty() && !names::dns1123_subdomain(name).empty()) {
+    return bad_request(fmt::format("--node-name \"{}\": {}", name, names::dns1123_subdomain(name)[0]));
+  }
+  const std::string& mode = options.text("kubeconfig-mode");
+  if (mode.empty() || mode.size() > 4 || mode.find_first_not_of("01234567") != std::string::npos) {
+    return bad_request(fmt::format("--kubeconfig-mode \"{}\": want permissions in octal, for example 0640", mode));
+  }
+  return {};
+}
+
 }  // namespace
 
 int run_server(const Options& options) {
   if (!options.positional().empty())
     return fail_usage("server", fmt::format("unexpected argument \"{}\"", options.positional()[0]));
-  if (auto listen = parse_listen(options.text("listen")); !listen.ok())
-    return fail_usage("server", listen.status().message());
+  if (auto status = check_options(options); !status.ok()) return fail_usage("server", status.message());
+  if (geteuid() != 0 && !options.flag("disable-agent")) {
+    return fail(
+        "server",
+        bad_request("running pods needs root; use sudo, or --disable-agent for a control plane without pods here"));
+  }
   auto begun = Clock::system().mono();
 
   // Blocked in every thread from the start, so that only supervise() sees them.

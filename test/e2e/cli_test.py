@@ -2,6 +2,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import tarfile
 import tempfile
@@ -35,6 +36,10 @@ class Usage(unittest.TestCase):
             (["server", "--data-dri", "/x"], "unknown option --data-dri"),
             (["server", "--data-dir"], "--data-dir needs a value"),
             (["server", "--listen", "nowhere", "--data-dir", "/tmp/never-made"], 'listen address "nowhere"'),
+            (["server", "--cluster-cidr", "nonsense"], '--cluster-cidr "nonsense"'),
+            (["server", "--node-ip", "1.2.3"], '--node-ip "1.2.3"'),
+            (["server", "--node-name", "Bad_Name"], '--node-name "Bad_Name"'),
+            (["server", "--kubeconfig-mode", "rw"], '--kubeconfig-mode "rw"'),
             (["server", "--log-level", "loud"], 'log level "loud"'),
             (["server", "--keep-pods=perhaps"], "keep-pods is a switch"),
             (["agent"], "--server is missing"),
@@ -47,6 +52,15 @@ class Usage(unittest.TestCase):
                 self.assertEqual(result.returncode, 2, result.stderr)
                 self.assertIn(message, result.stderr)
         self.assertFalse(os.path.exists("/tmp/never-made"))
+
+    def test_a_taken_port_is_named_with_what_to_do(self):
+        with tempfile.TemporaryDirectory() as directory, socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            result = knarr("server", "--data-dir", directory + "/data", "--listen", f"127.0.0.1:{port}", "--disable-agent")
+            self.assertEqual(result.returncode, 1)
+            self.assertIn(f"listen on 127.0.0.1 port {port}: Address already in use (choose another address with --listen)", result.stderr)
 
     def test_uninstall_removes_only_what_is_knarrs(self):
         with tempfile.TemporaryDirectory() as directory:
