@@ -247,7 +247,7 @@ bool serve_discovery(const http::Request& request, http::Response& response, Doc
     }
   }
   if (!make) return false;
-  const auto output = negotiate_output(request, top);
+  const auto output = negotiate_output(request, top ? Forms::kDiscovery : Forms::kPlain);
   if (!output.ok()) {
     answer_status(response, output.status());
   } else if (output->discovery) {

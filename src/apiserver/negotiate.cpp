@@ -65,7 +65,7 @@ bool wants_pretty(const http::Request& request) {
 }
 
 // False where the clause asks for something that is not spoken here.
-bool accept(const Clause& clause, bool discovery, Output& out) {
+bool accept(const Clause& clause, Forms forms, Output& out) {
   if (clause.type == "application/yaml" || clause.type == "application/x-yaml" || clause.type == "text/yaml") {
     out.yaml = true;
   } else if (clause.type != "application/json" && clause.type != "*/*" && clause.type != "application/*") {
@@ -73,13 +73,14 @@ bool accept(const Clause& clause, bool discovery, Output& out) {
   }
   if (clause.pretty) out.pretty = true;
   if (clause.as.empty()) return true;
-  const bool meta = clause.group == "meta.k8s.io" && (clause.version == "v1" || clause.version == "v1beta1");
+  const bool meta =
+      forms == Forms::kMeta && clause.group == "meta.k8s.io" && (clause.version == "v1" || clause.version == "v1beta1");
   if (meta && clause.as == "Table") {
     out.shape = Shape::kTable;
   } else if (meta && (clause.as == "PartialObjectMetadata" || clause.as == "PartialObjectMetadataList")) {
     out.shape = Shape::kPartial;
-  } else if (discovery && clause.as == "APIGroupDiscoveryList" && clause.group == "apidiscovery.k8s.io" &&
-             clause.version == "v2") {
+  } else if (forms == Forms::kDiscovery && clause.as == "APIGroupDiscoveryList" &&
+             clause.group == "apidiscovery.k8s.io" && clause.version == "v2") {
     out.discovery = true;
     return true;
   } else {
@@ -91,7 +92,7 @@ bool accept(const Clause& clause, bool discovery, Output& out) {
 
 }  // namespace
 
-Result<Output> negotiate_output(const http::Request& request, bool discovery) {
+Result<Output> negotiate_output(const http::Request& request, Forms forms) {
   Output base;
   base.pretty = wants_pretty(request);
   if (const auto include = request.param("includeObject"); include && !include->empty()) base.include_object = *include;
@@ -103,7 +104,7 @@ Result<Output> negotiate_output(const http::Request& request, bool discovery) {
                    [](const Clause& a, const Clause& b) { return a.quality > b.quality; });
   for (const Clause& clause : clauses) {
     Output out = base;
-    if (accept(clause, discovery, out)) return out;
+    if (accept(clause, forms, out)) return out;
   }
   return not_acceptable_error(kSupported);
 }

@@ -22,9 +22,15 @@ struct Output {
   std::string_view content_type() const { return yaml ? "application/yaml" : "application/json"; }
 };
 
-// From Accept, in the client's order of preference; 406 when it accepts nothing that is spoken here. `discovery`:
-// whether the path can answer as aggregated discovery.
-Result<Output> negotiate_output(const http::Request& request, bool discovery = false);
+// Which transformed forms a path has besides the plain one.
+enum class Forms {
+  kPlain,
+  kMeta,       // tables and metadata only: resources
+  kDiscovery,  // aggregated: /api and /apis
+};
+
+// From Accept, in the client's order of preference; 406 when it accepts nothing that the path can answer.
+Result<Output> negotiate_output(const http::Request& request, Forms forms);
 
 // A body as JSON text, from JSON, YAML or Kubernetes' protobuf (what Go clients send); 415 for other content types.
 Result<std::string> body_as_json(const http::Request& request);

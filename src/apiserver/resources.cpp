@@ -162,7 +162,7 @@ class ResourceRequest {
       : rest_(rest), target_(target), exchange_(exchange), request_(exchange.request), response_(exchange.response) {}
 
   Status run() {
-    KNARR_ASSIGN(output_, negotiate_output(request_));
+    KNARR_ASSIGN(output_, negotiate_output(request_, Forms::kMeta));
     const std::string& verb = exchange_.info.verb;
     if (verb == "get") return get();
     if (verb == "list") return list();

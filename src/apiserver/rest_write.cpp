@@ -224,6 +224,7 @@ Result<Answer> Rest::create(RequestContext& context, const Target& target, std::
 
 Result<Answer> Rest::Impl::create(RequestContext& context, const Target& target, Document document) {
   const schema::Resource& resource = *target.resource;
+  if (resource.namespaced && target.ns.empty()) return bad_request("an empty namespace may not be set during creation");
   auto& alloc = document.GetAllocator();
   Value& metadata = metadata_of(document, alloc);
   for (std::string_view key : {"uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
@@ -311,6 +312,8 @@ Result<Answer> Rest::Impl::commit_create(RequestContext& context, const Target& 
 
 Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target, Checks checks, const Change& make) {
   const schema::Resource& resource = *target.resource;
+  if (resource.namespaced && target.ns.empty())
+    return bad_request("an empty namespace may not be set when a resource name is provided");
   const store::ResourceId resource_id = id(resource);
   const std::string key = object_key(target.ns, target.name);
   const Strategy& strategy = strategy_of(resource);

@@ -170,7 +170,7 @@ bool serve_review(auth::Authenticator* authenticator, auth::Authorizer* authoriz
   const schema::Resource* resource = schema::find_resource(info.group, info.version, info.resource);
   if (!resource || !info.subresource.empty()) return false;
   const auto answer = [&]() -> Status {
-    KNARR_ASSIGN(const Output output, negotiate_output(exchange.request));
+    KNARR_ASSIGN(const Output output, negotiate_output(exchange.request, Forms::kPlain));
     KNARR_ASSIGN(const std::string body, body_as_json(exchange.request));
     KNARR_ASSIGN(Document document, json::parse(body));
     if (!document.IsObject())

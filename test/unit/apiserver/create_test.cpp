@@ -68,6 +68,8 @@ TEST_CASE("creations that are refused") {
        R"(configmaps "there" already exists)"},
       {"a namespace that is not there", "configmaps", "nope", config_map_json("a"), 404, "NotFound",
        R"(namespaces "nope" not found)"},
+      {"no namespace", "configmaps", "", config_map_json("a"), 400, "BadRequest",
+       "an empty namespace may not be set during creation"},
       {"another namespace in the object", "configmaps", "default",
        config_map_json("a", "{}", R"(,"namespace":"other")"), 400, "BadRequest",
        "the namespace of the provided object does not match the namespace sent on the request"},

@@ -64,7 +64,7 @@ TEST_CASE("which form of an answer a client gets") {
   Cluster c;
   for (const Case& test : cases) {
     INFO(test.accept);
-    const auto output = negotiate_output(c.request("GET", "/", "", {{"Accept", test.accept}}));
+    const auto output = negotiate_output(c.request("GET", "/", "", {{"Accept", test.accept}}), Forms::kMeta);
     CHECK(output.status().code() == test.code);
     if (!output.ok()) continue;
     CHECK(output->shape == test.shape);
@@ -378,5 +378,8 @@ TEST_CASE("reviews: who one is and what one may do") {
             ->Size() == 1);
   CHECK(c.send("POST", authz + "selfsubjectaccessreviews", R"({"spec":{}})").status == 422);
   CHECK(c.send("GET", authz + "selfsubjectaccessreviews").status == 405);
+  CHECK(c.send("POST", authz + "selfsubjectaccessreviews", "{\"spec\":{" + pods + "}}",
+               {{"Accept", "application/json;as=Table;v=v1;g=meta.k8s.io"}})
+            .status == 406);
   CHECK(c.store->count(c.store->resource("selfsubjectaccessreviews.authorization.k8s.io")) == 0);
 }
