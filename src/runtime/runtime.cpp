@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <thread>
@@ -100,6 +101,7 @@ class RuntimeImpl : public Runtime {
   Status ask_factory(const SandboxRequest& request, linux::UniqueFd socket);
   Status ensure_factory() KNARR_REQUIRES(factory_mutex_);
   Result<PodSandboxStatus> adopt(const std::string& pod_id);
+  Result<PodSandboxStatus> connect(const std::string& pod_id);
   PodSandboxStatus add_pod(const PodState& state, std::shared_ptr<ShimLink> link);
   static PodSandboxStatus status_of(const Pod& pod) { return {pod.spec, pod.shim_pid, pod.containers}; }
   static void update(Pod& pod, const ContainerStatus& status);
@@ -251,7 +253,11 @@ PodSandboxStatus RuntimeImpl::add_pod(const PodState& state, std::shared_ptr<Shi
     pod.spec = state.spec;
     pod.shim_pid = state.shim_pid;
     pod.link = link;
-    for (const ContainerRecord& record : state.containers) update(pod, record.status);
+    // What the shim told by itself since this state was written is newer.
+    for (const ContainerRecord& record : state.containers) {
+      const auto told = [&](const ContainerStatus& c) { return c.id == record.status.id; };
+      if (std::none_of(pod.containers.begin(), pod.containers.end(), told)) pod.containers.push_back(record.status);
+    }
     status = status_of(pod);
   }
   // It may have ended between its answer and this line.
@@ -398,6 +404,20 @@ Status RuntimeImpl::remove_sandbox(const std::string& pod_id) {
 }
 
 Result<PodSandboxStatus> RuntimeImpl::adopt(const std::string& pod_id) {
+  {
+    // It has its place before the shim can tell of it, so that no change falls between its first answer and its entry.
+    Lock lock(mutex_);
+    if (!pods_.try_emplace(pod_id).second) return errno_status(EEXIST, fmt::format("adopt pod {}", pod_id));
+  }
+  auto adopted = connect(pod_id);
+  if (!adopted.ok()) {
+    Lock lock(mutex_);
+    pods_.erase(pod_id);
+  }
+  return adopted;
+}
+
+Result<PodSandboxStatus> RuntimeImpl::connect(const std::string& pod_id) {
   KNARR_ASSIGN(linux::UniqueFd socket, linux::connect_unix(directory(pod_id) + "/shim.sock"));
   ucred peer{};
   socklen_t size = sizeof peer;
@@ -407,6 +427,8 @@ Result<PodSandboxStatus> RuntimeImpl::adopt(const std::string& pod_id) {
   auto answer = link->call("hello", json::Document());
   if (!answer.ok()) {
     link->close();
+    // It is there but does not speak: it cannot be left with a pod that is cleaned up under it.
+    if (const auto shim = linux::open_pidfd(peer.pid); shim.ok()) (void)linux::signal_pidfd(shim->get(), SIGKILL);
     return answer.status();
   }
   const json::Value* result = json::find(answer->body, "result");
@@ -436,6 +458,7 @@ Result<std::vector<PodSandboxStatus>> RuntimeImpl::recover() {
       found.push_back(std::move(*adopted));
       continue;
     }
+    if (adopted.status().is(reason::kAlreadyExists)) continue;
     log::warn("runtime", "a pod of an earlier run has no shim any more, what it left is removed", {{"pod", pod_id}, {"error", adopted.status()}});
     if (Status status = clear_remains(directory(pod_id)); !status.ok()) log::error("runtime", "could not remove it", {{"pod", pod_id}, {"error", status}});
     lost.push_back(pod_id);
