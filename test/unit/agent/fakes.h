@@ -5,6 +5,7 @@
 
 #include "agent/pods.h"
 #include "knarr/codec/json.h"
+#include "knarr/linux/tree.h"
 #include "unit/client/fake_transport.h"
 
 namespace knarr::agent {
@@ -303,7 +304,11 @@ class FakeNode {
       pods->on_container(pod, status);
     };
   }
-  ~FakeNode();
+  ~FakeNode() {
+    pods->stop();
+    pods.reset();
+    (void)linux::remove_tree(directory_);
+  }
 
   void start() {
     client::Reflector::Options options;

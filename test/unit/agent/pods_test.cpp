@@ -3,17 +3,10 @@
 
 #include <signal.h>
 
-#include "knarr/linux/tree.h"
 #include "unit/agent/fakes.h"
 
 using namespace knarr;
 using namespace knarr::agent;
-
-FakeNode::~FakeNode() {
-  pods->stop();
-  pods.reset();
-  (void)linux::remove_tree(directory_);
-}
 
 namespace {
 
