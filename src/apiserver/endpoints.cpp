@@ -12,6 +12,7 @@ namespace knarr::apiserver {
 namespace {
 
 constexpr std::string_view kV3 = "/openapi/v3";
+constexpr std::string_view kV2Protobuf = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
 
 void answer_text(http::Response& response, int code, std::string text) {
   response.status = code;
@@ -31,18 +32,19 @@ bool matches_etag(const http::Request& request, std::string_view etag) {
   return request.header("If-None-Match").find(etag) != std::string_view::npos;
 }
 
-void answer_document(const http::Request& request, http::Response& response, const Documents::Document& document) {
+void answer_document(const http::Request& request, http::Response& response, const Documents::Document& document,
+                     std::string_view type = "application/json") {
   response.set_header("ETag", "\"" + document.etag + "\"");
   response.add_header("Vary", "Accept");
   if (matches_etag(request, document.etag)) {
     response.status = 304;
     return;
   }
-  response.set_header("Content-Type", "application/json");
+  response.set_header("Content-Type", std::string(type));
   response.body = document.text;
 }
 
-// JSON, or whatever the client takes; the documents' protobuf form is not made.
+// JSON, or whatever the client takes; only version 2 has a protobuf form here, which is all that Go clients ask for.
 bool takes_json(const http::Request& request) {
   const std::string_view accept = request.header("Accept");
   return accept.empty() || accept.find("json") != std::string_view::npos ||
@@ -107,6 +109,12 @@ bool serve_openapi(const http::Request& request, http::Response& response, Docum
   const std::string_view path = request.path;
   const bool v2 = path == "/openapi/v2";
   if (!v2 && path.substr(0, kV3.size()) != kV3) return false;
+  if (v2 && request.header("Accept").starts_with(kV2Protobuf.substr(0, kV2Protobuf.find('@')))) {
+    const auto text = documents.get("openapi v2", schema::openapi_v2);
+    const auto make = [&] { return schema::openapi_v2_protobuf(text->text); };
+    answer_document(request, response, *documents.get("openapi v2 protobuf", make), kV2Protobuf);
+    return true;
+  }
   if (!takes_json(request)) {
     answer_status(response, not_acceptable_error("application/json"));
     return true;

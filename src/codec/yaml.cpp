@@ -294,7 +294,7 @@ bool can_be_plain(std::string_view text) {
     const char c = text[i], next = i + 1 < text.size() ? text[i + 1] : '\0';
     if (c == ' '   ? next == '\0' || next == ' '
         : c == ':' ? next == '\0' || next == ' '
-                   : !alnum(c) && !std::strchr("_-./@+=", c))
+                   : !alnum(c) && !std::strchr("_-./@+=,", c))
       return false;
   }
   // Other readers see times and sexagesimal numbers where a digit comes first.

@@ -46,5 +46,7 @@ std::string field_value(const Resource& resource, const json::Value& object, std
 // "apis/apps/v1"); "" for one that is not served.
 std::string openapi_v2();
 std::string openapi_v3(std::string_view group_version);
+// A version 2 document's text as protobuf (application/com.github.proto-openapi.spec.v2@v1.0+protobuf), as Go clients read it.
+std::string openapi_v2_protobuf(std::string_view text);
 
 }  // namespace knarr::schema

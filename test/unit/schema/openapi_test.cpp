@@ -88,3 +88,24 @@ TEST_CASE("openapi: version 2 has all groups", "[openapi]") {
     }
   }
 }
+
+TEST_CASE("openapi: version 2 as protobuf", "[openapi]") {
+  using namespace std::string_literals;
+  // A message within a message, innermost first.
+  const auto field = [](char number, const std::string& bytes) {
+    return std::string(1, static_cast<char>(number << 3 | 2)) + static_cast<char>(bytes.size()) + bytes;
+  };
+  const auto entry = [&](const std::string& name, const std::string& value) {
+    return field(1, name) + field(2, value);
+  };
+  const std::string schema = "\xb2\x01\x08"s + field(1, "object") + "\xfa\x01\x0d"s + entry("x-y", field(2, "- 1\n"));
+  const std::string operation = field(5, "x") + field(9, "");
+  const std::string expected = field(1, "2.0") + field(2, field(1, "T") + field(2, "1")) +
+                               field(8, field(2, entry("/a", field(2, operation)))) +
+                               field(9, field(1, entry("D", schema))) + field(13, "");
+  CHECK(openapi_v2_protobuf(
+            R"({"swagger":"2.0","info":{"title":"T","version":"1"},"paths":{"/a":{"get":{"operationId":"x"}}},
+                                "definitions":{"D":{"type":"object","x-y":[1]}}})") == expected);
+  CHECK(openapi_v2_protobuf("no JSON").empty());
+  CHECK(openapi_v2_protobuf(openapi_v2()).size() > 10000);
+}
