@@ -12,7 +12,8 @@ namespace knarr::apiserver {
 namespace {
 
 constexpr std::string_view kV3 = "/openapi/v3";
-constexpr std::string_view kV2Protobuf = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+// Clients also ask for it with an @ in front of v1.0, which is no media type that they could read in the answer.
+constexpr std::string_view kV2Protobuf = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 void answer_text(http::Response& response, int code, std::string text) {
   response.status = code;
@@ -109,7 +110,7 @@ bool serve_openapi(const http::Request& request, http::Response& response, Docum
   const std::string_view path = request.path;
   const bool v2 = path == "/openapi/v2";
   if (!v2 && path.substr(0, kV3.size()) != kV3) return false;
-  if (v2 && request.header("Accept").starts_with(kV2Protobuf.substr(0, kV2Protobuf.find('@')))) {
+  if (v2 && request.header("Accept").starts_with(kV2Protobuf.substr(0, kV2Protobuf.find(".v1.0")))) {
     const auto text = documents.get("openapi v2", schema::openapi_v2);
     const auto make = [&] { return schema::openapi_v2_protobuf(text->text); };
     answer_document(request, response, *documents.get("openapi v2 protobuf", make), kV2Protobuf);
