@@ -94,12 +94,15 @@ bool Pods::make_sandbox(const PodPtr& pod, const PodView& view) {
       return false;
     }
   }
+  MonoTime began = services_.clock->mono();
   auto sandbox = services_.runtime->run_sandbox(make_sandbox_spec(*pod, log_directory(*pod)));
   if (!sandbox.ok() && !sandbox.status().is(reason::kAlreadyExists)) {
     sandbox_failed(pod, "FailedCreatePodSandBox", sandbox.status().with_context("Failed to create pod sandbox"));
     return false;
   }
+  MonoTime has_namespaces = services_.clock->mono();
   auto addresses = make_network(*pod);
+  MonoTime has_network = services_.clock->mono();
   if (addresses.ok()) {
     std::string first = addresses->empty() ? "" : addresses->front();
     std::string host_hosts = pod->spec.hostNetwork ? linux::read_file("/etc/hosts", 1 << 20).value_or("") : "";
@@ -114,6 +117,11 @@ bool Pods::make_sandbox(const PodPtr& pod, const PodView& view) {
     sandbox_failed(pod, "FailedCreatePodSandBox", status);
     return false;
   }
+  auto ms = [](auto time) { return std::chrono::duration_cast<milliseconds>(time).count(); };
+  log::debug("agent", "sandbox made",
+             {{"pod", client::key_of(*pod)},
+              {"namespaces_ms", ms(has_namespaces - began)},
+              {"network_ms", ms(has_network - has_namespaces)}});
   with_entry(uid, [&](Entry& entry) {
     entry.view.has_sandbox = true;
     entry.view.pod_ips = std::move(*addresses);

@@ -407,6 +407,11 @@ void Pods::remove_unknown() {
       log::warn("agent", "addresses of earlier pods stay behind", {{"error", status}});
     }
   }
+  std::string logs = services_.data_dir + "/log/pods";
+  for (const auto& name : linux::list_directory(logs).value_or({})) {  // <namespace>_<name>_<uid>
+    std::string uid = name.substr(name.rfind('_') + 1);
+    if (std::find(keep.begin(), keep.end(), uid) == keep.end()) (void)linux::remove_tree(logs + "/" + name);
+  }
   auto directories = linux::list_directory(services_.data_dir + "/pods");
   if (!directories.ok()) return;
   for (const auto& uid : *directories) {
