@@ -10,7 +10,8 @@ namespace knarr::http {
 
 namespace {
 
-constexpr size_t kMaxLine = 4096;  // of a chunk's extension and of a trailer
+constexpr size_t kMaxFields = 2000;  // header lines
+constexpr size_t kMaxLine = 4096;    // of a chunk's extension and of a trailer
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
@@ -60,6 +61,7 @@ ParseError parse_fields(std::string_view bytes, Headers& out) {
   std::string_view line;
   while (take_line(bytes, line)) {
     if (line.empty()) return {};
+    if (out.size() >= kMaxFields) return {431, "the message has too many headers"};
     size_t colon = line.find(':');
     if (colon == std::string_view::npos || !is_token(line.substr(0, colon)))
       return {400, "a header line has no valid name"};

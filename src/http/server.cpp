@@ -104,8 +104,11 @@ Status ServerImpl::listen() {
   if (!listener_) return errno_status(errno, where);
   set_option(listener_.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   if (found->ai_family == AF_INET6) set_option(listener_.get(), IPPROTO_IPV6, IPV6_V6ONLY, 0);
-  if (::bind(listener_.get(), found->ai_addr, found->ai_addrlen) < 0 || ::listen(listener_.get(), 4096) < 0)
-    return errno_status(errno, where);
+  if (::bind(listener_.get(), found->ai_addr, found->ai_addrlen) < 0 || ::listen(listener_.get(), 4096) < 0) {
+    const int error_number = errno;
+    if (error_number != EADDRINUSE) return errno_status(error_number, where);
+    return internal_error(fmt::format("{}: another process uses it; stop that one or choose another port", where));
+  }
   sockaddr_storage bound{};
   socklen_t size = sizeof bound;
   if (::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&bound), &size) < 0) return errno_status(errno, where);

@@ -6,8 +6,11 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
+#include <system_error>
 
 namespace knarr::http {
 
@@ -123,6 +126,22 @@ Status trust_pem(SSL_CTX* context, const std::string& pem) {
   return {};
 }
 
+bool readable(const char* path) { return path && ::access(path, R_OK) == 0; }
+
+// Where OpenSSL was built to look, or what SSL_CERT_FILE and SSL_CERT_DIR say; a program that is linked statically also
+// runs where other distributions keep their authorities.
+Status trust_system(SSL_CTX* context) {
+  const char* file = std::getenv(X509_get_default_cert_file_env());
+  const char* dir = std::getenv(X509_get_default_cert_dir_env());
+  if (!readable(file ? file : X509_get_default_cert_file()) && !readable(dir ? dir : X509_get_default_cert_dir())) {
+    for (const char* bundle : {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+                               "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"})
+      if (readable(bundle) && SSL_CTX_load_verify_file(context, bundle) == 1) return {};
+  }
+  if (SSL_CTX_set_default_verify_paths(context) != 1) return tls_error("read the system's certificate authorities");
+  return {};
+}
+
 int choose_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned in_size,
                 void*) {
   auto** chosen = const_cast<unsigned char**>(out);
@@ -208,8 +227,8 @@ Result<SslContextPtr> make_client_context(const ClientOptions& options) {
       return tls_error(fmt::format("read certificate authority {}", options.ca_file));
   } else if (!options.ca_pem.empty()) {
     KNARR_RETURN_IF_ERROR(trust_pem(c, options.ca_pem));
-  } else if (!options.insecure_skip_verify && SSL_CTX_set_default_verify_paths(c) != 1) {
-    return tls_error("read the system's certificate authorities");
+  } else if (!options.insecure_skip_verify) {
+    KNARR_RETURN_IF_ERROR(trust_system(c));
   }
   if (!options.certificate_file.empty())
     KNARR_RETURN_IF_ERROR(load_files(c, options.certificate_file, options.key_file));

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "knarr/http/websocket.h"
 
@@ -27,7 +28,7 @@ class WebSocketParser {
   State next(std::string& in);
 
   WebSocket::Type type() const { return type_; }
-  std::string take_data() { return std::move(data_); }
+  std::string take_data() { return std::exchange(data_, std::string()); }
   uint16_t code() const { return code_; }
   std::string_view error() const { return error_; }
 

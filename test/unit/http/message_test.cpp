@@ -56,6 +56,13 @@ TEST_CASE("heads that are no HTTP/1.1 are refused") {
   }
 }
 
+TEST_CASE("the number of headers is limited") {
+  std::string head = "GET / HTTP/1.1\r\nHost: a\r\n";
+  for (int i = 0; i < 2000; ++i) head += "a: b\r\n";
+  RequestHead parsed;
+  CHECK(parse_request_head(head + "\r\n", parsed).code == 431);
+}
+
 TEST_CASE("a connection persists as its version and headers say") {
   struct Case {
     const char* head;
