@@ -357,6 +357,12 @@ TEST_CASE("TLS: the client trusts only whom it was told to, under the right name
   auto good_name = client_options(*server, &pki);
   good_name.server_name = "localhost";
   CHECK(ask(good_name).ok());
+  auto of_the_system = client_options(*server, &pki);
+  of_the_system.ca_file.clear();
+  CHECK_FALSE(ask(of_the_system).ok());
+  ::setenv("SSL_CERT_FILE", pki.ca.c_str(), 1);
+  CHECK(ask(of_the_system).ok());
+  ::unsetenv("SSL_CERT_FILE");
   auto careless = wrong_ca;
   careless.insecure_skip_verify = true;
   CHECK(ask(careless).ok());
