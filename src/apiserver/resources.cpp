@@ -72,7 +72,8 @@ Result<RequestContext> make_context(const Exchange& exchange, std::string_view o
     if (value == "All") {
       context.dry_run = true;
     } else {
-      causes.push_back(cause_unsupported("dryRun", value, "\"All\""));
+      causes.push_back({"FieldValueNotSupported",
+                        fmt::format("Unsupported value: [\"{}\"]: supported values: \"All\"", value), "dryRun"});
     }
   }
   const std::string_view validation = request.param("fieldValidation").value_or("");
@@ -82,7 +83,7 @@ Result<RequestContext> make_context(const Exchange& exchange, std::string_view o
   } else if (validation == "Strict") {
     context.field_validation = FieldValidation::kStrict;
   } else if (!validation.empty() && validation != "Warn") {
-    causes.push_back(cause_unsupported("fieldValidation", validation, "\"Ignore\", \"Strict\", \"Warn\""));
+    causes.push_back(cause_unsupported("fieldValidation", validation, "\"\", \"Ignore\", \"Strict\", \"Warn\""));
   }
   if (!causes.empty()) return invalid_error("meta.k8s.io", options_kind, "", std::move(causes));
   return context;
@@ -153,6 +154,7 @@ Result<Target> find_target(const RequestInfo& info) {
   const bool across = info.verb == "list" || info.verb == "watch";
   if (resource.namespaced && info.ns.empty() && !across) return method_not_allowed();
   if (info.verb == "create" && info.subresource.empty() && !info.name.empty()) return method_not_allowed();
+  if ((info.verb == "update" || info.verb == "patch") && info.name.empty()) return method_not_allowed();
   return target;
 }
 

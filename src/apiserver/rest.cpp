@@ -39,21 +39,26 @@ std::string encode_continue(const Continue& token) {
 
 Result<Continue> decode_continue(std::string_view text, std::string_view prefix) {
   const auto bytes = base64::decode_url(text);
-  if (!bytes.ok()) return bad_request("continue key is not valid: " + bytes.status().message());
+  if (!bytes.ok()) return bad_request("invalid continue token: continue key is not valid: " + bytes.status().message());
   const auto document = json::parse(*bytes);
-  if (!document.ok()) return bad_request("continue key is not valid: " + document.status().message());
+  if (!document.ok())
+    return bad_request("invalid continue token: continue key is not valid: " + document.status().message());
   if (json::get_string(*document, "v") != "meta.k8s.io/v1")
-    return bad_request(fmt::format("continue key is not valid: server does not recognize this encoded version {}",
-                                   json::get_string(*document, "v")));
+    return bad_request(fmt::format(
+        "invalid continue token: continue key is not valid: server does not recognize this encoded version {}",
+        json::get_string(*document, "v")));
   const int64_t revision = json::get_int(*document, "rv");
   if (revision == 0)
-    return bad_request("continue key is not valid: incorrect encoded start resourceVersion (version meta.k8s.io/v1)");
+    return bad_request(
+        "invalid continue token: continue key is not valid: incorrect encoded start resourceVersion (version "
+        "meta.k8s.io/v1)");
   Continue out;
   out.start_after = json::get_string(*document, "start");
   if (out.start_after.empty())
-    return bad_request("continue key is not valid: encoded start key empty (version meta.k8s.io/v1)");
+    return bad_request(
+        "invalid continue token: continue key is not valid: encoded start key empty (version meta.k8s.io/v1)");
   if (out.start_after.compare(0, prefix.size(), prefix) != 0)
-    return bad_request("continue key is not valid: " + out.start_after);
+    return bad_request("invalid continue token: continue key is not valid: " + out.start_after);
   out.revision = revision > 0 ? static_cast<store::Revision>(revision) : 0;
   out.made = json::get_int(*document, "t");
   return out;
@@ -70,7 +75,9 @@ Result<store::Revision> parse_revision(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size())
     return bad_request(
-        fmt::format("invalid resource version: strconv.ParseUint: parsing \"{}\": invalid syntax", text));
+        fmt::format("invalid resource version: resourceVersion: Invalid value: \"{0}\": strconv.ParseUint: parsing "
+                    "\"{0}\": invalid syntax",
+                    text));
   return value;
 }
 

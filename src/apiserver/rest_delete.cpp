@@ -32,20 +32,25 @@ Status validate_delete_params(const DeleteParams& params) {
 
 Status check_preconditions(const schema::Resource& resource, std::string_view name, const DeleteParams& params,
                            const Value& object, std::string_view revision) {
-  const std::string_view uid = meta_string(object, "uid");
-  if (!params.uid.empty() && params.uid != uid)
-    return conflict_error(
-        resource, name,
+  // Upstream names the kind here, not the resource.
+  const auto refuse = [&](std::string_view what, std::string_view wanted, std::string_view actual,
+                          std::string_view perhaps) {
+    Status status(
+        409, reason::kConflict,
         fmt::format(
-            "the UID in the precondition ({}) does not match the UID in record ({}). The object might have been "
-            "deleted and then recreated",
-            params.uid, uid));
+            "Operation cannot be fulfilled on {} \"{}\": the {} in the precondition ({}) does not match the {} in "
+            "record ({}). The object might have been {}",
+            group_kind(resource), name, what, wanted, what, actual, perhaps));
+    Status::Details details;
+    details.group = resource.group;
+    details.kind = resource.kind;
+    details.name = name;
+    return status.with_details(std::move(details));
+  };
+  const std::string_view uid = meta_string(object, "uid");
+  if (!params.uid.empty() && params.uid != uid) return refuse("UID", params.uid, uid, "deleted and then recreated");
   if (!params.resource_version.empty() && params.resource_version != revision)
-    return conflict_error(
-        resource, name,
-        fmt::format("the ResourceVersion in the precondition ({}) does not match the ResourceVersion in "
-                    "record ({}). The object might have been modified",
-                    params.resource_version, revision));
+    return refuse("ResourceVersion", params.resource_version, revision, "modified");
   return Status::OK();
 }
 

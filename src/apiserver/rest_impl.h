@@ -26,7 +26,7 @@ struct Rest::Impl {
   // Reads a client's text as an object of the resource: parsed once, checked for kind and version, pruned. Unknown and
   // duplicate fields become warnings or an error, as the context says.
   Result<json::Document> decode(RequestContext& context, const schema::Resource& resource, std::string_view text) const;
-  // The same for a document that is there already (a patched one). `error` words a failure.
+  // The same for a document that is there already (a patched one). Errors say only why it does not fit.
   Status check_document(const schema::Resource& resource, json::Document& document,
                         std::vector<std::string>& unknown) const;
 

@@ -44,28 +44,29 @@ Status cannot_handle(const Value& object, const schema::Resource& resource, std:
       fmt::format("{} in version \"{}\" cannot be handled as a {}: {}", kind, version, resource.kind, why));
 }
 
-// The object's kind and version, which default to those of the endpoint, must be them.
+// Upstream's internal name of a kind.
+std::string internal_kind(const schema::Resource& resource) {
+  const std::string_view group = resource.group.substr(0, resource.group.find('.'));
+  return fmt::format("{}.{}", group.empty() ? "core" : group, resource.kind);
+}
+
+// The object's kind and version, which default to those of the endpoint, must be them. Errors say only why.
 Status check_kind(const Value& object, const schema::Resource& resource) {
   const std::string_view kind = json::get_string(object, "kind"), api_version = json::get_string(object, "apiVersion");
   const std::string expected = group_version(resource);
-  const bool same_version = api_version.empty() || api_version == expected;
-  if (same_version && (kind.empty() || kind == resource.kind)) return Status::OK();
-  const size_t slash = api_version.find('/');
-  const std::string_view group = slash == std::string_view::npos ? "" : api_version.substr(0, slash);
-  const std::string_view version = slash == std::string_view::npos ? api_version : api_version.substr(slash + 1);
   const std::string_view actual_kind = kind.empty() ? resource.kind : kind;
-  const bool known = schema::find_kind(api_version.empty() ? resource.group : group,
-                                       api_version.empty() ? resource.version : version, actual_kind) != nullptr;
-  if (!known)
-    return cannot_handle(object, resource,
-                         fmt::format("no kind \"{}\" is registered for version \"{}\"", actual_kind,
-                                     api_version.empty() ? std::string_view(expected) : api_version));
-  if (!same_version)
-    return bad_request(fmt::format("the API version in the data ({}) does not match the expected API version ({})",
-                                   api_version, expected));
-  return cannot_handle(object, resource,
-                       fmt::format("converting ({}.{}) to ({}.{}): unknown conversion", version, actual_kind,
-                                   resource.version, resource.kind));
+  const std::string_view actual = api_version.empty() ? std::string_view(expected) : api_version;
+  if (actual == expected && actual_kind == resource.kind) return Status::OK();
+  const size_t slash = actual.find('/');
+  const std::string_view group = slash == std::string_view::npos ? "" : actual.substr(0, slash);
+  const std::string_view version = slash == std::string_view::npos ? actual : actual.substr(slash + 1);
+  if (!schema::find_kind(group, version, actual_kind))
+    return bad_request(fmt::format("no kind \"{}\" is registered for version \"{}\"", actual_kind, actual));
+  if (actual_kind == resource.kind)
+    return bad_request(
+        fmt::format("the API version in the data ({}) does not match the expected API version ({})", actual, expected));
+  return bad_request(
+      fmt::format("converting ({}.{}) to ({}): unknown conversion", version, actual_kind, internal_kind(resource)));
 }
 
 std::vector<std::string> strict_errors(std::string_view text, const std::vector<std::string>& unknown) {
@@ -172,20 +173,21 @@ std::string unstored_text(const Encoded& encoded, std::string_view digits) {
 Status Rest::Impl::check_document(const schema::Resource& resource, Document& document,
                                   std::vector<std::string>& unknown) const {
   KNARR_RETURN_IF_ERROR(check_kind(document, resource));
-  const Status fits = schema::normalize(*resource.type, document, document.GetAllocator(), unknown);
-  return fits.ok() ? Status::OK() : cannot_handle(document, resource, fits.message());
+  return schema::normalize(*resource.type, document, document.GetAllocator(), unknown);
 }
 
 Result<Document> Rest::Impl::decode(RequestContext& context, const schema::Resource& resource,
                                     std::string_view text) const {
   auto parsed = json::parse(text);
+  if (parsed.ok() && parsed->IsNull()) parsed->SetObject();
   if (!parsed.ok() || !parsed->IsObject())
     return bad_request(fmt::format(
         "the object provided is unrecognized (must be of type {}): couldn't get version/kind; "
         "json parse error: {} ({})",
         resource.kind, parsed.ok() ? "the text is no JSON object" : parsed.status().message(), summary(text)));
   std::vector<std::string> unknown;
-  KNARR_RETURN_IF_ERROR(check_document(resource, *parsed, unknown));
+  if (const Status fits = check_document(resource, *parsed, unknown); !fits.ok())
+    return cannot_handle(*parsed, resource, fits.message());
   if (context.field_validation != FieldValidation::kIgnore) {
     const auto errors = strict_errors(text, unknown);
     if (!errors.empty() && context.field_validation == FieldValidation::kStrict)
@@ -330,10 +332,6 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
       if (!name.empty() && name != target.name)
         return bad_request(
             fmt::format("the name of the object ({}) does not match the name on the URL ({})", name, target.name));
-      const std::string_view object_ns = json::get_string(metadata, "namespace");
-      if (resource.namespaced && !object_ns.empty() && object_ns != target.ns)
-        return bad_request(fmt::format(
-            "the namespace of the object ({}) does not match the namespace on the request ({})", object_ns, target.ns));
       KNARR_RETURN_IF_ERROR(check_namespace(target, metadata, alloc));
       const std::string_view old_uid = meta_string(old, "uid");
       if (!uid.empty() && uid != old_uid)
@@ -456,7 +454,8 @@ Result<Answer> Rest::patch(RequestContext& context, const Target& target, std::s
     auto& alloc = object.GetAllocator();
     switch (kind) {
       case Kind::kJson:
-        KNARR_RETURN_IF_ERROR(patch::apply_json(object, *patch, alloc));
+        if (const Status applied = patch::apply_json(object, *patch, alloc); !applied.ok())
+          return Status(applied.code(), applied.reason(), applied.message());  // upstream tells no causes of it
         break;
       case Kind::kMerge:
         KNARR_RETURN_IF_ERROR(patch::apply_merge(object, *patch, alloc));

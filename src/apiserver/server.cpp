@@ -240,7 +240,9 @@ ApiServerImpl::Next ApiServerImpl::serve(Exchange& exchange) {
   } else if (!serve_health(request, response, checks_) &&
              !serve_discovery(request, response, documents_, options_.external_address) &&
              !serve_openapi(request, response, documents_)) {
-    answer_status(response, path_not_found_error());
+    response.status = 404;  // not a path of the API, so no Status either
+    response.set_header("Content-Type", "text/plain; charset=utf-8");
+    response.body = "404 page not found\n";
   }
   return Next::kAnswered;
 }

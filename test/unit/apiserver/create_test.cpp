@@ -74,7 +74,7 @@ TEST_CASE("creations that are refused") {
        config_map_json("a", "{}", R"(,"namespace":"other")"), 400, "BadRequest",
        "the namespace of the provided object does not match the namespace sent on the request"},
       {"another kind", "configmaps", "default", pod_json("p"), 400, "BadRequest",
-       R"(Pod in version "v1" cannot be handled as a ConfigMap: converting (v1.Pod) to (v1.ConfigMap): unknown conversion)"},
+       R"(Pod in version "v1" cannot be handled as a ConfigMap: converting (v1.Pod) to (core.ConfigMap): unknown conversion)"},
       {"an unknown kind", "pods", "default", R"({"kind":"Foo","apiVersion":"v1"})", 400, "BadRequest",
        R"(Foo in version "v1" cannot be handled as a Pod: no kind "Foo" is registered for version "v1")"},
       {"a value of the wrong type", "configmaps", "default", R"({"metadata":{"name":"x"},"data":{"a":1}})", 400,

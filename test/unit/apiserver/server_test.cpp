@@ -108,7 +108,6 @@ TEST_CASE("requests that are refused") {
   const std::vector<Case> cases = {
       {"GET", "/api/v1/nonsense", "", {}, 404, "NotFound"},
       {"GET", "/apis/nope/v1/things", "", {}, 404, "NotFound"},
-      {"GET", "/somewhere", "", {}, 404, "NotFound"},
       {"POST", "/version", "", {}, 405, "MethodNotAllowed"},
       {"POST", "/api/v1/configmaps", config_map_json("a"), {}, 405, "MethodNotAllowed"},
       {"DELETE", "/api/v1/namespaces", "", {}, 405, "MethodNotAllowed"},
@@ -382,4 +381,13 @@ TEST_CASE("reviews: who one is and what one may do") {
                {{"Accept", "application/json;as=Table;v=v1;g=meta.k8s.io"}})
             .status == 406);
   CHECK(c.store->count(c.store->resource("selfsubjectaccessreviews.authorization.k8s.io")) == 0);
+}
+
+TEST_CASE("a path that is none of the API's is a plain 404") {
+  Cluster c;
+  for (const char* path : {"/somewhere", "/apis/none", "/apis/none/v1"}) {
+    const auto response = c.send("GET", path);
+    CHECK(response.status == 404);
+    CHECK(response.body == "404 page not found\n");
+  }
 }

@@ -72,7 +72,7 @@ TEST_CASE("updates that are refused") {
       {"another name", "configmaps", "a", config_map_json("b"), 400,
        "the name of the object (b) does not match the name on the URL (a)"},
       {"another namespace", "configmaps", "a", config_map_json("a", "{}", R"(,"namespace":"b")"), 400,
-       "the namespace of the object (b) does not match the namespace on the request (default)"},
+       "the namespace of the provided object does not match the namespace sent on the request"},
       {"another uid", "configmaps", "a", config_map_json("a", "{}", R"(,"uid":"other")"), 409, ""},
       {"no revision where one is needed", "leases", "l", R"({"metadata":{"name":"l"},"spec":{"holderIdentity":"y"}})",
        422,
