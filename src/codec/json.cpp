@@ -138,43 +138,61 @@ void drop_duplicates_sorted(Value& object) {
   object.EraseMember(members + to, object.MemberEnd());
 }
 
-// Whether any object of a text has two keys with the same hash: nearly always not, and then there is nothing to name.
-class DuplicateDetector {
- public:
-  bool found = false;
-
-  bool Null() { return true; }
-  bool Bool(bool) { return true; }
-  bool Int(int) { return true; }
-  bool Uint(unsigned) { return true; }
-  bool Int64(int64_t) { return true; }
-  bool Uint64(uint64_t) { return true; }
-  bool Double(double) { return true; }
-  bool RawNumber(const char*, rapidjson::SizeType, bool) { return true; }
-  bool String(const char*, rapidjson::SizeType, bool) { return true; }
-  bool Key(const char* s, rapidjson::SizeType n, bool) {
-    hashes_.push_back(std::hash<std::string_view>()({s, n}));
-    return true;
-  }
-  bool StartObject() { return starts_.push_back(hashes_.size()), true; }
-  bool EndObject(rapidjson::SizeType) {
-    const auto begin = hashes_.begin() + static_cast<ptrdiff_t>(starts_.back());
-    if (hashes_.end() - begin > static_cast<ptrdiff_t>(kFewMembers)) {
-      std::sort(begin, hashes_.end());
-      found = found || std::adjacent_find(begin, hashes_.end()) != hashes_.end();
-    } else {
-      for (auto hash = begin; hash != hashes_.end(); ++hash) found = found || std::find(begin, hash, *hash) != hash;
+// Whether an object of a text that parses may have the same key twice: two with the same hash, or one that is escaped.
+// Nearly always not, and then a walk over the bytes is all.
+bool may_have_duplicates(std::string_view text) {
+  constexpr size_t kList = SIZE_MAX;
+  std::vector<size_t> hashes, starts;  // of the keys of all objects that are open; where each object's begin, or kList
+  bool expects_key = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    switch (text[i]) {
+      case '"': {
+        size_t end = i + 1;
+        bool escaped = false;
+        for (; end < text.size() && text[end] != '"'; ++end) {
+          if (text[end] == '\\') escaped = true, ++end;
+        }
+        if (expects_key && escaped) return true;
+        if (expects_key) hashes.push_back(std::hash<std::string_view>()(text.substr(i + 1, end - i - 1)));
+        expects_key = false;
+        i = end;
+        break;
+      }
+      case ',':
+        expects_key = !starts.empty() && starts.back() != kList;
+        break;
+      case '[':
+        starts.push_back(kList);
+        break;
+      case '{':
+        starts.push_back(hashes.size());
+        expects_key = true;
+        break;
+      case ']':
+      case '}': {
+        expects_key = false;
+        if (starts.empty()) return true;  // no JSON
+        const size_t start = starts.back();
+        starts.pop_back();
+        if (start == kList) break;
+        const auto begin = hashes.begin() + static_cast<ptrdiff_t>(start);
+        if (hashes.size() - start > kFewMembers) {
+          std::sort(begin, hashes.end());
+          if (std::adjacent_find(begin, hashes.end()) != hashes.end()) return true;
+        } else {
+          for (auto hash = begin; hash != hashes.end(); ++hash) {
+            if (std::find(begin, hash, *hash) != hash) return true;
+          }
+        }
+        hashes.erase(begin, hashes.end());
+        break;
+      }
+      default:
+        break;
     }
-    hashes_.erase(begin, hashes_.end());
-    starts_.pop_back();
-    return !found;
   }
-  bool StartArray() { return true; }
-  bool EndArray(rapidjson::SizeType) { return true; }
-
- private:
-  std::vector<size_t> hashes_, starts_;  // of all objects that are open; where each begins
-};
+  return false;
+}
 
 // Follows the text's structure and remembers the keys of the objects that are open.
 class DuplicateFinder {
@@ -379,17 +397,12 @@ Result<Document> parse(std::string_view text) {
 }
 
 std::vector<std::string> duplicate_keys(std::string_view text) {
-  const auto read = [&](auto& handler) {
-    // Not the flags of parse(): the compiler then keeps the reader's inner loop to each, and it runs in registers.
-    rapidjson::MemoryStream stream(text.data(), text.size());
-    rapidjson::Reader reader;
-    Filter filter(handler);
-    reader.Parse<rapidjson::kParseDefaultFlags>(stream, filter);
-  };
-  DuplicateDetector detector;
-  read(detector);
+  if (!may_have_duplicates(text)) return {};
   DuplicateFinder finder;
-  if (detector.found) read(finder);
+  rapidjson::MemoryStream stream(text.data(), text.size());
+  rapidjson::Reader reader;
+  Filter filter(finder);
+  reader.Parse<rapidjson::kParseDefaultFlags>(stream, filter);
   return std::move(finder.found);
 }
 

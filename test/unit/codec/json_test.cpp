@@ -37,6 +37,14 @@ TEST_CASE("json: of duplicate keys the last value stays, and their paths are tol
   CHECK(round_trip(text) == R"({"b":{"y":2,"x":3},"c":[{"k":1},{"k":2}],"a":2})");
   CHECK(json::duplicate_keys(text) == std::vector<std::string>{"b.x", "c[1].k", "a"});
 
+  const std::pair<const char*, std::vector<std::string>> cases[] = {
+      {R"({"a":["a",{"a":1}],"b":{"a":[]},"c":"\"a\":"})", {}},
+      {R"({"a":{},"\u0061":1})", {"a"}},
+      {R"({"\u0061":1,"b":2})", {}},
+      {R"([{"x":[1,"x",{"y":1,"z":{},"y":2}]}])", {"[0].x[2].y"}},
+      {R"("a")", {}}};
+  for (const auto& [json_text, paths] : cases) CHECK(json::duplicate_keys(json_text) == paths);
+
   std::string many = "{";
   for (int i = 0; i < 40; ++i) many += fmt::format("\"k{}\":{},", i % 30, i);
   many.back() = '}';
