@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "agent/port_forward.h"
 #include "agent/streams.h"
 #include "knarr/base/log.h"
 #include "knarr/codec/time.h"
@@ -90,6 +91,8 @@ class NodeApiImpl : public NodeApi {
       status = logs(request, parts, response);
     } else if ((parts.size() == 4 || parts.size() == 5) && (parts[0] == "exec" || parts[0] == "attach")) {
       status = stream(request, parts, response);
+    } else if ((parts.size() == 3 || parts.size() == 4) && parts[0] == "portForward") {
+      status = port_forward(request, parts, response);
     }
     if (!status.ok()) answer_error(response, status);
   }
@@ -176,6 +179,12 @@ class NodeApiImpl : public NodeApi {
       if (!session.ok()) return streams.finish(failure_json(session.status()));
       serve_session(**session, streams);
     });
+  }
+
+  Status port_forward(const http::Request& request, const std::vector<std::string>& parts, http::Response& response) {
+    KNARR_ASSIGN(std::string uid, pods_.locate_pod(parts[1], parts[2]));
+    KNARR_ASSIGN(std::string netns, runtime_.network_namespace(uid));
+    return accept_port_forward(request, response, [netns](int port) { return dial_in_namespace(netns, port); });
   }
 
   const NodeApiOptions options_;

@@ -479,15 +479,29 @@ void Pods::rotate_logs() {
   }
 }
 
+// The newest pod of that name: one that is made again while the old one still ends is another.
+const Pods::Entry* Pods::find(std::string_view ns, std::string_view pod_name, std::string_view uid) const {
+  const Entry* found = nullptr;
+  for (const auto& [id, entry] : entries_) {
+    const auto& meta = entry.pod->metadata;
+    if (meta.namespace_ != ns || meta.name != pod_name || (!uid.empty() && id != uid)) continue;
+    if (!found || found->pod->metadata.creationTimestamp < meta.creationTimestamp) found = &entry;
+  }
+  return found;
+}
+
+Result<std::string> Pods::locate_pod(std::string_view ns, std::string_view pod_name) {
+  Lock lock(mutex_);
+  const Entry* found = find(ns, pod_name, "");
+  if (!found) return not_found(fmt::format("pod \"{}/{}\" not found", ns, pod_name));
+  if (!found->view.has_sandbox) return bad_request(fmt::format("pod {} is not running", pod_name));
+  return found->pod->metadata.uid;
+}
+
 Result<ContainerLocation> Pods::locate(std::string_view ns, std::string_view pod_name, std::string_view container_name,
                                        std::string_view uid) {
   Lock lock(mutex_);
-  const Entry* found = nullptr;
-  for (const auto& [id, entry] : entries_) {
-    if (entry.pod->metadata.namespace_ != ns || entry.pod->metadata.name != pod_name || (!uid.empty() && id != uid))
-      continue;
-    if (!found || found->pod->metadata.creationTimestamp < entry.pod->metadata.creationTimestamp) found = &entry;
-  }
+  const Entry* found = find(ns, pod_name, uid);
   if (!found) return not_found(fmt::format("pod \"{}/{}\" not found", ns, pod_name));
   const core::Pod& pod = *found->pod;
   const core::Container* spec = find_container(pod.spec, container_name);

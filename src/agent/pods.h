@@ -82,6 +82,7 @@ class Pods {
   // For the node API and the node's status.
   Result<ContainerLocation> locate(std::string_view ns, std::string_view pod, std::string_view container,
                                    std::string_view uid);
+  Result<std::string> locate_pod(std::string_view ns, std::string_view pod);  // its uid; an error when it does not run
   std::vector<std::shared_ptr<const core::Pod>> list();
   std::vector<std::string> images_in_use();
   // Called when the container's state changes after this, until cancelled: for log streams that end with it. Must not
@@ -113,6 +114,7 @@ class Pods {
   enum class Step { kDone, kAgain };
 
   // pods.cpp
+  const Entry* find(std::string_view ns, std::string_view pod, std::string_view uid) const KNARR_REQUIRES(mutex_);
   void on_pod(const PodPtr& pod);
   void on_pod_removed(const PodPtr& pod);
   void adopt_into(Entry& entry, const runtime::PodSandboxStatus& sandbox) KNARR_REQUIRES(mutex_);
