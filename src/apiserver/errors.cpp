@@ -40,6 +40,11 @@ std::string group_version(const schema::Resource& resource) {
                                 : fmt::format("{}/{}", resource.group, resource.version);
 }
 
+std::string internal_kind(const schema::Resource& resource) {
+  const std::string_view group = resource.group.substr(0, resource.group.find('.'));
+  return fmt::format("{}.{}", group.empty() ? "core" : group, resource.kind);
+}
+
 Status not_found_error(const schema::Resource& resource, std::string_view name) {
   Status s(404, reason::kNotFound, fmt::format("{} {} not found", group_resource(resource), quoted(name)));
   return s.with_details(details_of(resource, name));

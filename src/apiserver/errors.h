@@ -13,6 +13,7 @@ namespace knarr::apiserver {
 std::string group_resource(const schema::Resource& resource);
 std::string group_kind(const schema::Resource& resource);
 std::string group_version(const schema::Resource& resource);  // "v1", "apps/v1"
+std::string internal_kind(const schema::Resource& resource);  // "core.Pod": how upstream's errors name its own types
 
 Status not_found_error(const schema::Resource& resource, std::string_view name);
 Status already_exists_error(const schema::Resource& resource, std::string_view name);

@@ -77,8 +77,10 @@ bool accept(const Clause& clause, Forms forms, Output& out) {
       forms == Forms::kMeta && clause.group == "meta.k8s.io" && (clause.version == "v1" || clause.version == "v1beta1");
   if (meta && clause.as == "Table") {
     out.shape = Shape::kTable;
-  } else if (meta && (clause.as == "PartialObjectMetadata" || clause.as == "PartialObjectMetadataList")) {
+  } else if (meta && clause.as == "PartialObjectMetadata") {
     out.shape = Shape::kPartial;
+  } else if (meta && clause.as == "PartialObjectMetadataList") {
+    out.shape = Shape::kPartialList;
   } else if (forms == Forms::kDiscovery && clause.as == "APIGroupDiscoveryList" &&
              clause.group == "apidiscovery.k8s.io" && clause.version == "v2") {
     out.discovery = true;

@@ -9,7 +9,7 @@
 
 namespace knarr::apiserver {
 
-enum class Shape { kObject, kTable, kPartial };
+enum class Shape { kObject, kTable, kPartial, kPartialList };
 
 struct Output {
   Shape shape = Shape::kObject;

@@ -126,7 +126,7 @@ void Renderer::append_row(std::string& out, std::string_view bytes) const {
 
 std::string Renderer::plain(std::string_view bytes) const {
   if (is_status(bytes) || output_.shape == Shape::kObject) return std::string(bytes);
-  if (output_.shape == Shape::kPartial) return partial(bytes);
+  if (output_.shape != Shape::kTable) return partial(bytes);
   std::string out;
   append_table_head(out, table_metadata(bytes), true);
   append_row(out, bytes);
@@ -163,7 +163,7 @@ void Renderer::watch_frame(std::string& out, const WatchItem& item) {
   const std::string_view bytes = item.bytes();
   if (output_.shape == Shape::kObject || item.type == WatchType::kError) {
     out += bytes;
-  } else if (output_.shape == Shape::kPartial) {
+  } else if (output_.shape != Shape::kTable) {
     out += partial(bytes);
   } else {
     std::string table;

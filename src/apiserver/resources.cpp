@@ -165,6 +165,7 @@ class ResourceRequest {
 
   Status run() {
     KNARR_ASSIGN(output_, negotiate_output(request_, Forms::kMeta));
+    KNARR_RETURN_IF_ERROR(check_form());
     const std::string& verb = exchange_.info.verb;
     if (verb == "get") return get();
     if (verb == "list") return list();
@@ -178,6 +179,28 @@ class ResourceRequest {
   }
 
  private:
+  // Metadata comes as one object or as a list, by what is asked for.
+  Status check_form() const {
+    const std::string& verb = exchange_.info.verb;
+    const std::string kind = internal_kind(*target_.resource);
+    const bool many = verb == "list" || verb == "deletecollection";
+    if (output_.shape == Shape::kPartial && many)
+      return Status(
+          406, reason::kNotAcceptable,
+          fmt::format("you requested PartialObjectMetadata, but the requested object is a list (*{}List)", kind));
+    if (output_.shape == Shape::kPartialList && !many && verb != "watch")
+      return Status(
+          406, reason::kNotAcceptable,
+          fmt::format("you requested PartialObjectMetadataList, but the requested object is not a list (*{})", kind));
+    const std::string& include = output_.include_object;
+    if (output_.shape == Shape::kTable && include != "Metadata" && include != "Object" && include != "None")
+      return bad_request(
+          fmt::format("Unable to convert to Table as requested: includeObject: Invalid value: \"{}\": must be "
+                      "'Metadata', 'Object', 'None', or empty",
+                      include));
+    return Status::OK();
+  }
+
   Renderer renderer() const { return Renderer(*target_.resource, output_, rest_.clock().wall()); }
 
   Status answer(const RequestContext& context, const Answer& answer) {

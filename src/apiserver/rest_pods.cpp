@@ -28,8 +28,6 @@ void set_scheduled(Document& pod, WallTime now) {
   json::set(condition, "status", "True", alloc);
   json::set(condition, "lastProbeTime", Value(), alloc);
   json::set(condition, "lastTransitionTime", format_time(now), alloc);
-  if (const int64_t generation = json::get_int(*json::find(pod, "metadata"), "generation"); generation > 0)
-    json::set(condition, "observedGeneration", Value(generation), alloc);
   if (Value* there = find_condition(*conditions, "PodScheduled")) {
     *there = std::move(condition);
   } else {

@@ -44,12 +44,6 @@ Status cannot_handle(const Value& object, const schema::Resource& resource, std:
       fmt::format("{} in version \"{}\" cannot be handled as a {}: {}", kind, version, resource.kind, why));
 }
 
-// Upstream's internal name of a kind.
-std::string internal_kind(const schema::Resource& resource) {
-  const std::string_view group = resource.group.substr(0, resource.group.find('.'));
-  return fmt::format("{}.{}", group.empty() ? "core" : group, resource.kind);
-}
-
 // The object's kind and version, which default to those of the endpoint, must be them. Errors say only why.
 Status check_kind(const Value& object, const schema::Resource& resource) {
   const std::string_view kind = json::get_string(object, "kind"), api_version = json::get_string(object, "apiVersion");
@@ -258,7 +252,7 @@ Result<Answer> Rest::Impl::commit_create(RequestContext& context, const Target& 
   auto& alloc = object.GetAllocator();
   const Strategy& strategy = strategy_of(resource);
   schema::prepare(resource, "", object, nullptr, alloc);
-  if (strategy.prepare_create) strategy.prepare_create(object, alloc);
+  if (strategy.prepare_create) strategy.prepare_create(object, now(), alloc);
   Value& metadata = metadata_of(object, alloc);
   json::set(metadata, "uid", new_uid(), alloc);
   json::set(metadata, "creationTimestamp", format_time(now()), alloc);

@@ -79,9 +79,9 @@ class Review {
     probe.headers = {{"Authorization", fmt::format("Bearer {}", json::get_string(document_, {"spec", "token"}))}};
     const auto user =
         authenticator_ ? authenticator_->authenticate(probe) : Result<std::optional<auth::UserInfo>>(std::nullopt);
-    if (!user.ok()) {
-      json::set(status_, "error", "the token is not known or no longer good", alloc_);
-    } else if (*user) {
+    if (!user.ok() || !*user) {
+      json::set(status_, "error", "invalid bearer token", alloc_);
+    } else {
       json::set(status_, "authenticated", Value(true), alloc_);
       write_user(json::ensure_object(status_, {"user"}, alloc_), **user, alloc_);
     }

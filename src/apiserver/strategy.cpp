@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "knarr/codec/quantity.h"
+#include "knarr/codec/time.h"
 
 namespace knarr::apiserver {
 
@@ -58,7 +59,9 @@ std::string_view qos_class(const Value& pod) {
   return guaranteed ? "Guaranteed" : "Burstable";
 }
 
-void prepare_pod(Value& pod, Allocator& alloc) {
+void prepare_pod(Value& pod, WallTime now, Allocator& alloc) {
+  if (Value* spec = json::find(pod, "spec"); spec && json::get_int(*spec, "terminationGracePeriodSeconds") < 0)
+    json::set(*spec, "terminationGracePeriodSeconds", Value(1), alloc);
   Value status(rapidjson::kObjectType);
   json::set(status, "phase", "Pending", alloc);
   const Value* gates = json::find(pod, {"spec", "schedulingGates"});
@@ -66,6 +69,8 @@ void prepare_pod(Value& pod, Allocator& alloc) {
     Value condition(rapidjson::kObjectType);
     json::set(condition, "type", "PodScheduled", alloc);
     json::set(condition, "status", "False", alloc);
+    json::set(condition, "lastProbeTime", Value(), alloc);
+    json::set(condition, "lastTransitionTime", format_time(now), alloc);
     json::set(condition, "reason", "SchedulingGated", alloc);
     json::set(condition, "message", "Scheduling is blocked due to non-empty scheduling gates", alloc);
     Value conditions(rapidjson::kArrayType);
@@ -76,7 +81,7 @@ void prepare_pod(Value& pod, Allocator& alloc) {
   json::set(pod, "status", std::move(status), alloc);
 }
 
-void prepare_namespace(Value& ns, Allocator& alloc) {
+void prepare_namespace(Value& ns, WallTime, Allocator& alloc) {
   Value& spec = json::ensure_object(ns, {"spec"}, alloc);
   Value* finalizers = json::find(spec, "finalizers");
   if (!finalizers || !finalizers->IsArray())
@@ -101,7 +106,7 @@ bool only_heartbeats_differ(const Value& node, const Value& old) {
   return json::equal(without_times(node), without_times(old));
 }
 
-void prepare_claim(Value& claim, Allocator& alloc) {
+void prepare_claim(Value& claim, WallTime, Allocator& alloc) {
   Value status(rapidjson::kObjectType);
   json::set(status, "phase", "Pending", alloc);
   json::set(claim, "status", std::move(status), alloc);

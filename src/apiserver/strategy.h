@@ -2,6 +2,7 @@
 // default.
 #pragma once
 
+#include "knarr/base/clock.h"
 #include "knarr/codec/json.h"
 #include "knarr/schema/type.h"
 #include "knarr/store/store.h"
@@ -16,7 +17,7 @@ struct Strategy {
   bool orphans_by_default = false;   // dependents stay when no propagation policy is given
   bool lazy = false;                 // commits need not wait for the disk
   // Sets what a new object of the kind has whatever the client sent. Null: nothing.
-  void (*prepare_create)(json::Value& object, json::Allocator& alloc) = nullptr;
+  void (*prepare_create)(json::Value& object, WallTime now, json::Allocator& alloc) = nullptr;
 };
 
 const Strategy& strategy_of(const schema::Resource& resource);
