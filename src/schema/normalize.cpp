@@ -103,9 +103,11 @@ class Normalizer {
     const auto members = object.MemberBegin();
     const rapidjson::SizeType count = object.MemberCount();
     rapidjson::SizeType kept = 0;
+    auto next = type.fields.begin();  // Go's encoders write fields in the tables' order
     for (rapidjson::SizeType i = 0; i < count; ++i) {
       const Step step{at, json::view(members[i].name), -1, &type};
-      const Field* field = type.find(step.name);
+      const Field* field = next != type.fields.end() && next->name == step.name ? &*next : type.find(step.name);
+      if (field) next = type.fields.begin() + (field - type.fields.data()) + 1;
       bool keep = false;
       if (!field) {
         if (unknown_.size() < kMaxUnknown) unknown_.push_back(path(step));
