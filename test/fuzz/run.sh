@@ -1,11 +1,11 @@
 #!/bin/bash
 # run.sh [seconds] [target...]: builds the fuzz targets (preset `fuzz`) and runs each for a while (default 10 s) from an empty
 # corpus that is thrown away. A finding stops the run; its input is left in build/fuzz/findings.
-# Needs clang with its runtimes (Debian: clang libclang-rt-14-dev).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 seconds=${1:-10}
 shift || true
+third_party/pins/install.sh debian-fuzz.txt
 cmake --preset fuzz
 if [ $# -gt 0 ]; then
   targets=("${@/%_fuzz/}")
