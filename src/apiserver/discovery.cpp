@@ -157,6 +157,7 @@ std::string core_versions(std::string_view address) {
   return out.member("serverAddress", address).close('}').close(']').close('}').take();
 }
 
+// Group and version are left empty where they are those of the list, as upstream does.
 void write_kind(Writer& out, std::string_view group, std::string_view version, std::string_view kind) {
   out.key("responseKind").open('{').member("group", group).member("version", version).member("kind", kind).close('}');
 }
@@ -168,12 +169,12 @@ std::string aggregated(bool core) {
   for (const Group& group : groups(core)) {
     out.open('{').key("metadata").open('{');
     if (!core) out.member("name", group.name);
-    out.key("creationTimestamp").raw("null").close('}').key("versions").open('[');
+    out.close('}').key("versions").open('[');
     for (const std::string_view version : group.versions) {
       out.open('{').member("version", version).key("resources").open('[');
       for (const Resource* r : resources_of(group.name, version)) {
         out.open('{').member("resource", r->plural);
-        write_kind(out, r->group, r->version, r->kind);
+        write_kind(out, "", "", r->kind);
         out.member("scope", r->namespaced ? "Namespaced" : "Cluster")
             .member("singularResource", r->singular)
             .verbs(r->verbs);
@@ -183,8 +184,8 @@ std::string aggregated(bool core) {
           out.key("subresources").open('[');
           for (const schema::Subresource& sub : r->subresources) {
             out.open('{').member("subresource", sub.name);
-            const bool own = sub.version.empty();
-            write_kind(out, own ? r->group : sub.group, own ? r->version : sub.version, or_else(sub.kind, r->kind));
+            const bool own = sub.version.empty() || (sub.group == r->group && sub.version == r->version);
+            write_kind(out, own ? "" : sub.group, own ? "" : sub.version, or_else(sub.kind, r->kind));
             out.verbs(sub.verbs).close('}');
           }
           out.close(']');

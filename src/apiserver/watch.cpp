@@ -40,6 +40,7 @@ class WatchImpl final : public Watch {
     skip_until_ = state.revision;
     mark_initial_end_ = mark_end && bookmarks_;
   }
+  void skip_until(store::Revision revision) { skip_until_ = revision; }
   void set_cursor(std::unique_ptr<store::Cursor> cursor) { cursor_ = std::move(cursor); }
   void fail(Status status) { failure_ = std::move(status); }
 
@@ -62,7 +63,7 @@ class WatchImpl final : public Watch {
 
 WatchItem WatchImpl::bookmark(store::Revision revision, bool initial_end) const {
   std::string body = object_prefix(resource_);
-  body += fmt::format("\"metadata\":{{\"resourceVersion\":\"{}\",\"creationTimestamp\":null", revision);
+  body += fmt::format("\"metadata\":{{\"resourceVersion\":\"{}\"", revision);
   if (initial_end) body += R"(,"annotations":{"k8s.io/initial-events-end":"true"})";
   body += "}}";
   return {WatchType::kBookmark, nullptr, std::move(body)};
@@ -156,10 +157,10 @@ Result<std::unique_ptr<Watch>> make_watch(const Rest::Impl& rest, const Target& 
   const store::ResourceId id = rest.id(*target.resource);
   const bool legacy = params.resource_version.empty() || params.resource_version == "0";
   store::Revision since = 0;
+  bool future = false;  // then nothing is told until that revision has come, as upstream does
   if (!legacy) {
     KNARR_ASSIGN(since, parse_revision(params.resource_version));
-    const store::Revision current = rest.store->revision();
-    if (since > current) return too_large_revision_error(since, current);
+    future = since > rest.store->revision();
   }
   const bool initial = params.send_initial_events.value_or(legacy);
 
@@ -167,7 +168,7 @@ Result<std::unique_ptr<Watch>> make_watch(const Rest::Impl& rest, const Target& 
   watch->set_timeout(params.timeout_seconds);
   watch->set_bookmarks(params.allow_watch_bookmarks);
   // The cursor comes first, so that no event falls between the state and the stream.
-  auto cursor = rest.store->watch(id, initial || legacy ? 0 : since);
+  auto cursor = rest.store->watch(id, initial || legacy || future ? 0 : since);
   if (!cursor.ok()) {
     if (cursor.status().code() != 410) return cursor.status();
     watch->fail(
@@ -175,6 +176,7 @@ Result<std::unique_ptr<Watch>> make_watch(const Rest::Impl& rest, const Target& 
     return std::unique_ptr<Watch>(std::move(watch));
   }
   watch->set_cursor(std::move(*cursor));
+  if (future) watch->skip_until(since);
   if (initial) {
     store::ListOptions options;
     options.prefix = selection.prefix();
