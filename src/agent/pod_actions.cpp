@@ -273,7 +273,9 @@ bool Pods::start_container(const PodPtr& pod, const PodView& view, const std::st
   if (!status.ok()) {
     with_entry(uid, [&](Entry& entry) {  // as if it had not been tried, but for the time of the next try
       ContainerView& c = entry.view.containers[name];
-      if (c.id == id) c = before;
+      if (c.id != id) return;
+      c = before;
+      c.in_sandbox = c.in_sandbox && entry.view.has_sandbox;
     });
     start_failed(pod, name, "CreateContainerError", status.status().message(), kStartRetry, "Failed");
     return false;
@@ -346,7 +348,8 @@ void Pods::start_failed(const PodPtr& pod, const std::string& container, std::st
     ContainerView& c = entry.view.containers[container];
     c.waiting_reason = std::move(reason);
     c.waiting_message = std::move(message);
-    c.not_before = services_.clock->wall() + retry;
+    // When the sandbox was lost meanwhile, that was why: the next one may try at once.
+    if (entry.view.has_sandbox) c.not_before = services_.clock->wall() + retry;
   });
   queue_.add_after(pod->metadata.uid, retry);
 }

@@ -225,6 +225,7 @@ void Pods::on_sandbox_lost(const std::string& pod_id) {
     entry.view.has_sandbox = false;
     for (auto& [name, container] : entry.view.containers) {
       container.in_sandbox = false;
+      container.not_before = {};  // a start that failed because of this may be tried at once
       if (container.state != State::kRunning) continue;
       lost.push_back(container.id);
       container.state = State::kExited;

@@ -13,7 +13,12 @@ namespace knarr::agent {
 class FakeRuntime : public runtime::Runtime {
  public:
   std::function<void(const std::string&, const runtime::ContainerStatus&)> on_change;
-  std::set<std::string> failing_starts;  // containers whose process cannot be exec'd
+
+  // From now on these containers' processes cannot be exec'd.
+  void fail_starts(std::set<std::string> containers) {
+    Lock lock(mutex_);
+    failing_ = std::move(containers);
+  }
 
   // Waits until `what` was called, as "start u1 c #0", "signal u1 c 15", "remove u1".
   bool wait_for(const std::string& what, size_t times = 1) {
@@ -57,13 +62,15 @@ class FakeRuntime : public runtime::Runtime {
     status.state = runtime::ContainerState::kRunning;
     status.pid = 100;
     status.started_at = Clock::system().wall();
+    bool fails;
     {
       Lock lock(mutex_);
+      fails = failing_.contains(spec.name);
       running_[pod + " " + spec.name] = status;
       specs_[pod + " " + spec.name] = spec;
     }
     say(fmt::format("start {} {} #{}", pod, spec.name, spec.attempt));
-    if (failing_starts.contains(spec.name)) return internal_error("exec /nothing: No such file or directory");
+    if (fails) return internal_error("exec /nothing: No such file or directory");
     return status;
   }
   Status signal_container(const std::string& pod, const std::string& id, int signal) override {
@@ -109,6 +116,7 @@ class FakeRuntime : public runtime::Runtime {
   Mutex mutex_;
   std::condition_variable_any changed_;
   std::vector<std::string> said_;
+  std::set<std::string> failing_;
   std::map<std::string, runtime::ContainerStatus> running_;
   std::map<std::string, runtime::ContainerSpec> specs_;
 };

@@ -91,7 +91,7 @@ TEST_CASE("restartPolicy Never: the pod completes and its sandbox goes", "[pods]
 
 TEST_CASE("what cannot start waits with its reason", "[pods]") {
   FakeNode node;
-  node.runtime.failing_starts = {"bad"};
+  node.runtime.fail_starts({"bad"});
   node.start();
   node.api.put("a", "u1", R"({"restartPolicy":"Always","containers":[{"name":"c","image":"localhost/away:1"}]})");
   node.api.put("b", "u2", R"({"restartPolicy":"Always","containers":[{"name":"c","image":"here","env":[
@@ -179,4 +179,24 @@ TEST_CASE("draining ends all pods and tells the API nothing", "[pods]") {
   exit.join();
   CHECK(node.runtime.calls("remove u1") == 1);
   CHECK(node.api.pod("web").status.phase == "Running");
+}
+
+TEST_CASE("a pod whose shim dies gets a new sandbox, and its containers start again in it", "[pods]") {
+  FakeNode node;
+  node.start();
+  node.api.put("web", "u1", kSimple);
+  REQUIRE(node.api.wait_phase("web", "Running"));
+  // As it happens: the end of the container is told first, and a start in the dead sandbox fails.
+  node.runtime.fail_starts({"c"});
+  node.runtime.exit("u1", "c", 137);
+  REQUIRE(node.runtime.wait_for("start u1 c #1"));
+  node.runtime.fail_starts({});
+  node.pods->on_sandbox_lost("u1");
+  REQUIRE(node.runtime.wait_for("sandbox u1", 2));
+  REQUIRE(node.runtime.wait_for("start u1 c #1", 2));  // at once, not after the back-off of the failed start
+  REQUIRE(node.api.wait([](FakeApi& api) {
+    auto c = api.pod("web").status.containerStatuses[0];
+    return c.state.running && c.restartCount == 1;
+  }));
+  CHECK(node.events->has("SandboxChanged"));
 }
