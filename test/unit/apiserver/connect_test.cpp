@@ -1,5 +1,6 @@
 // Over sockets: a client, the API server and a node that is played by another server.
 #include <future>
+#include <mutex>
 #include <thread>
 
 #include "fixture.h"
@@ -193,7 +194,11 @@ TEST_CASE("a watch tells its client of changes as they happen") {
   const auto status = c.client->stream(
       request,
       [&](const http::ClientResponse& head) {
-        writer = std::thread([&] { c.cluster.create("configmaps", config_map_json("a")); });
+        writer = std::thread([&] {
+          RequestContext context;
+          (void)c.cluster.rest->create(context, {schema::find_resource("", "v1", "configmaps"), "", "default", ""},
+                                       config_map_json("a"));
+        });
         return head.status == 200;
       },
       [&](std::string_view data) {

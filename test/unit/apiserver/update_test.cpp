@@ -203,14 +203,14 @@ TEST_CASE("binding puts a pod on a node, once") {
 TEST_CASE("many writers of one object: patches all arrive") {
   Cluster c;
   c.create("configmaps", config_map_json("a", "{}"));
+  const Target target = Cluster::target("configmaps", "a");
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
-    threads.emplace_back([&c, t] {
+    threads.emplace_back([&c, &target, t] {
       for (int i = 0; i < 25; ++i) {
         RequestContext context;
         const std::string key = std::to_string(t) + "-" + std::to_string(i);
-        (void)c.rest->patch(context, Cluster::target("configmaps", "a"), "application/merge-patch+json",
-                            R"({"data":{")" + key + R"(":"1"}})");
+        (void)c.rest->patch(context, target, "application/merge-patch+json", R"({"data":{")" + key + R"(":"1"}})");
       }
     });
   }

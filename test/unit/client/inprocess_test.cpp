@@ -64,10 +64,10 @@ class Log {
   std::vector<std::string> lines_;
 };
 
+// On a transport's thread, where Catch asserts nothing.
 std::string name_of(std::string_view object) {
   const auto document = json::parse(object);
-  REQUIRE(document.ok());
-  return std::string(json::get_string(*document, {"metadata", "name"}));
+  return document.ok() ? std::string(json::get_string(*document, {"metadata", "name"})) : "no JSON";
 }
 
 }  // namespace
@@ -132,7 +132,7 @@ TEST_CASE("in process: callbacks may call the API and stop watches") {
           std::lock_guard lock(mutex);
           const std::string name = name_of(event.object);
           log.add(name);
-          if (name == "one") api.create("two");
+          if (name == "one") (void)api.transport->create(kConfigMaps, "default", "", R"({"metadata":{"name":"two"}})");
           if (name == "two") handle.reset();
         },
         [&](Status) { log.add("end"); });
