@@ -47,7 +47,7 @@ class AgentProcess {
     argv.push_back(nullptr);
     std::vector<std::string> variables;
     for (char** v = environ; *v; ++v) variables.emplace_back(*v);
-    variables.emplace_back(std::string(kSupervisedVariable) + "=1");
+    variables.push_back(fmt::format("{}=1", kSupervisedVariable));
     std::vector<char*> envp;
     for (auto& variable : variables) envp.push_back(variable.data());
     envp.push_back(nullptr);
