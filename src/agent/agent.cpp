@@ -16,6 +16,7 @@ namespace knarr::agent {
 
 namespace {
 
+constexpr milliseconds kRequestLimit{10'000};  // of one call to the server
 constexpr seconds kDrainLimit{30};
 constexpr size_t kImagesTold = 50;              // upstream's nodeStatusMaxImages
 constexpr seconds kImagesAge{300};              // of the list in the Node's status
@@ -97,7 +98,18 @@ class AgentImpl : public Agent {
     api_.reset();
     if (node_) node_->stop();
     if (mode == StopMode::kGraceful && pods_ && informer_) pods_->drain(kDrainLimit);
-    if (pods_) pods_->stop();
+    if (pods_ && !pods_->stop()) {
+      // A hook or a pull that takes its time. The process is about to end: what they use stays, rather than we with
+      // them.
+      log::info("agent", "stopped, while hooks or pulls were running");
+      (void)runtime_.release();
+      (void)pods_.release();
+      (void)images_.release();
+      (void)handlers_.release();
+      (void)sources_.release();
+      (void)timers_.release();
+      return;
+    }
     runtime_.reset();  // its event thread may still call pods_
     pods_.reset();
     node_.reset();
@@ -115,6 +127,7 @@ class AgentImpl : public Agent {
     client.certificate_file = options_.client_certificate_file;
     client.key_file = options_.client_key_file;
     client.user_agent = "knarr-agent/" + options_.version;
+    client.request_timeout = kRequestLimit;
     return client;
   }
 
@@ -129,7 +142,7 @@ class AgentImpl : public Agent {
     services.sources = sources_.get();
     services.transport = transport_;
     services.events = events_;
-    services.timers = &timers_;
+    services.timers = timers_.get();
     services.network = [this]() -> network::PodNetwork* {
       Lock lock(mutex_);
       return network_.get();
@@ -241,7 +254,8 @@ class AgentImpl : public Agent {
   std::shared_ptr<client::EventRecorder> events_;
   std::unique_ptr<ApiSources> sources_;
   std::unique_ptr<Handlers> handlers_;
-  client::Timers timers_;  // the pods' own: the shared ones may wait for the server
+  // The pods' own: the shared ones may wait for the server.
+  std::unique_ptr<client::Timers> timers_ = std::make_unique<client::Timers>();
   std::unique_ptr<Pods> pods_;
   std::unique_ptr<NodeApi> api_;
   std::unique_ptr<NodeStatus> node_;

@@ -45,12 +45,11 @@ class Planner {
   // Regular containers first and all at once; then the sidecars, the last one first, each when those behind it have
   // ended.
   void stop_all() {
-    const std::string why = "Stopping container";
     bool running = false;
     auto stop = [&](const core::Container& container) {
       if (!runs(view_.container(container.name))) return;
       running = true;
-      plan_.stop.push_back({container.name, why});
+      plan_.stop.push_back({container.name, fmt::format("Stopping container {}", container.name)});
     };
     for (const auto& container : spec_.containers) stop(container);
     for (const auto& container : spec_.initContainers) {

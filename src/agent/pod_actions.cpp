@@ -451,9 +451,7 @@ void Pods::stop_container(const PodPtr& pod, const PodView& view, const Plan::St
   services_.timers->cancel(replaced);
   if (!fresh) return;
   probes_.stop(target.container_id);
-  event(*pod, stop.container, client::kEventNormal, "Killing",
-        view.container(stop.container).must_end.empty() ? fmt::format("Stopping container {}", stop.container)
-                                                        : stop.why);
+  event(*pod, stop.container, client::kEventNormal, "Killing", stop.why);
   if (container->lifecycle && container->lifecycle->preStop && grace.count() > 0) {
     tasks_.submit([this, pod, container = *container, target, grace] { end_container(pod, container, target, grace); });
   } else {

@@ -18,6 +18,7 @@ constexpr int kWorkers = 4, kReporters = 2;
 constexpr size_t kTaskThreads = 16, kProbeThreads = 8;
 constexpr int64_t kLogLimit = 10 << 20;  // upstream's containerLogMaxSize and containerLogMaxFiles
 constexpr size_t kLogsKept = 5;
+constexpr milliseconds kStopLimit{2000};
 constexpr int kStepsAtOnce = 64;  // of one pod, before others have their turn
 
 uint64_t version_of(const core::Pod& pod) { return std::strtoull(pod.metadata.resourceVersion.c_str(), nullptr, 10); }
@@ -66,7 +67,7 @@ Pods::Pods(PodServices services)
       probes_(*services_.timers, probing_, *services_.handlers,
               [this](const Probes::Result& result) { on_probe(result); }) {}
 
-Pods::~Pods() { stop(); }
+Pods::~Pods() { (void)stop(); }
 
 void Pods::adopt(std::vector<runtime::PodSandboxStatus> found) {
   Lock lock(mutex_);
@@ -86,7 +87,7 @@ void Pods::start(std::shared_ptr<client::Informer<core::Pod>> informer) {
   informer_->start();
 }
 
-void Pods::stop() {
+bool Pods::stop() {
   if (informer_) informer_->stop();
   client::Timers::Id refresh;
   {
@@ -105,8 +106,8 @@ void Pods::stop() {
     }
   }
   for (auto timer : timers) services_.timers->cancel(timer);
-  probing_.stop();
-  tasks_.stop();
+  bool probes_ended = probing_.stop_within(kStopLimit), tasks_ended = tasks_.stop_within(kStopLimit);
+  return probes_ended && tasks_ended;
 }
 
 // --- causes

@@ -71,7 +71,9 @@ class Pods {
   // Ends all pods with grace periods of at most `limit`, without telling the API; answers when nothing runs or the time
   // is over.
   void drain(seconds limit);
-  void stop();
+  // False when a pull, a hook or a probe still runs after a while: then this has to stay where it is until the process
+  // ends.
+  bool stop();
   // Moves logs that grew beyond 10 MiB aside (the last five of each container are kept); called now and then.
   void rotate_logs();
 

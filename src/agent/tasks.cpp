@@ -24,6 +24,14 @@ void Tasks::stop() {
   gone_.wait(lock, [&] { return threads_ == 0; });
 }
 
+bool Tasks::stop_within(milliseconds limit) {
+  Lock lock(mutex_);
+  stop_ = true;
+  queue_.clear();
+  wake_.notify_all();
+  return gone_.wait_for(lock, limit, [&] { return threads_ == 0; });
+}
+
 void Tasks::work() {
   Lock lock(mutex_);
   while (!stop_) {

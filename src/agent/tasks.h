@@ -18,6 +18,7 @@ class Tasks {
 
   void submit(std::function<void()> task);  // dropped after stop()
   void stop();                              // starts nothing more and waits for what runs
+  bool stop_within(milliseconds limit);     // the same; false when something still runs then
 
  private:
   void work();

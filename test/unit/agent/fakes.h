@@ -313,7 +313,7 @@ class FakeNode {
     };
   }
   ~FakeNode() {
-    pods->stop();
+    (void)pods->stop();
     pods.reset();
     (void)linux::remove_tree(directory_);
   }
