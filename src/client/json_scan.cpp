@@ -45,10 +45,11 @@ std::string_view JsonScan::value() {
   return text_.substr(begin, at_ - begin);
 }
 
-std::string scan_resource_version(JsonScan& metadata) {
+std::string scan_resource_version(std::string_view metadata) {
   std::string version;
-  metadata.object([&](std::string_view key) {
-    std::string_view value = metadata.value();
+  JsonScan scan(metadata);
+  scan.object([&](std::string_view key) {
+    std::string_view value = scan.value();
     if (key == "resourceVersion" && value.size() > 2) version = value.substr(1, value.size() - 2);
     return !value.empty();
   });
@@ -59,9 +60,9 @@ std::string resource_version_of(std::string_view object) {
   std::string version;
   JsonScan scan(object);
   scan.object([&](std::string_view key) {
-    if (key != "metadata") return !scan.value().empty();
-    version = scan_resource_version(scan);
-    return true;
+    std::string_view value = scan.value();
+    if (key == "metadata") version = scan_resource_version(value);
+    return !value.empty();
   });
   return version;
 }

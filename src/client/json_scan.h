@@ -62,7 +62,7 @@ class JsonScan {
   size_t at_ = 0;
 };
 
-// Consumes the metadata object that stands here; its resourceVersion, "" when it has none.
-std::string scan_resource_version(JsonScan& metadata);
+// The resourceVersion in the text of a metadata object, "" when it has none.
+std::string scan_resource_version(std::string_view metadata);
 
 }  // namespace knarr::client

@@ -31,8 +31,9 @@ Result<ListText> split_list(std::string_view list) {
         return !item.empty();
       });
     }
-    if (key == "metadata") parts.resource_version = scan_resource_version(scan);
-    return key == "metadata" || !scan.value().empty();
+    std::string_view value = scan.value();
+    if (key == "metadata") parts.resource_version = scan_resource_version(value);
+    return !value.empty();
   });
   if (!good || !has_items) return bad_request("read a list: the text is no Kubernetes List object");
   return parts;
