@@ -1,0 +1,263 @@
+#!/usr/bin/env python3
+"""Sends the same requests to upstream's kube-apiserver and to knarr, and prints where the answers differ.
+
+    test/upstream/compare.py [PATH OF knarr]
+
+Compared are the code, the content type, warnings and the JSON, without what no two servers share (uids, times, revisions) and
+without managedFields, which knarr does not keep yet. The differences in KNOWN are meant; any other one fails the run."""
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+
+# (method, part of the path, part of the difference): what differs on purpose, and why.
+KNOWN = [
+    ("", "", ".description:"),  # documentation in our own words
+    ("", "", "json parse error:"),  # texts of another JSON parser
+    ("", "", "error decoding patch:"),
+    ("", "", "is registered for version"),  # upstream adds a line of its own sources
+    ("", "", "the following media types"),  # upstream writes protobuf too
+    ("", "", "patch: Invalid value:"), ("PATCH", "", ".details.causes[0].message"),  # the object's members stand in another order
+    ("PUT", "/configmaps/a", "StorageError"),  # upstream tells keys of its etcd
+    ("PUT", "/configmaps/a", "strconv.ParseUint"), ("PUT", "/configmaps/a", "UP 500 KN 400"), ("PUT", "/configmaps/a", ".reason:"),
+    ("POST", "/binding", ""),  # a proper 422 where upstream answers 500
+]
+
+JSON = {"Accept": "application/json", "Content-Type": "application/json"}
+MERGE = {"Content-Type": "application/merge-patch+json"}
+STRATEGIC = {"Content-Type": "application/strategic-merge-patch+json"}
+OPERATIONS = {"Content-Type": "application/json-patch+json"}
+TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
+PARTIAL = {"Accept": "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"}
+PARTIAL_LIST = {"Accept": "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"}
+
+
+def config_map(name, data=None, **metadata):
+    return {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": name, **metadata}, "data": data or {"a": "1"}}
+
+
+def pod(name, **spec):
+    return {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": name, "labels": {"x": "1"}},
+            "spec": {"containers": [{"name": "c", "image": "i"}], "serviceAccountName": "default", "schedulerName": "nobody", **spec}}
+
+
+def container(**fields):
+    return {"containers": [{"name": "c", "image": "i", **fields}]}
+
+
+def requests():
+    """(method, path, body, headers) in order; later ones build on earlier ones."""
+    ns = "/api/v1/namespaces/compare"
+    yield "POST", "/api/v1/namespaces", {"metadata": {"name": "compare", "labels": {"a": "b"}}}, {}
+    yield "POST", ns + "/serviceaccounts", {"metadata": {"name": "robot"}}, {}
+
+    maps = ns + "/configmaps"
+    for body in [config_map("a"), config_map("a"), config_map("B_d"), {"metadata": {}}, config_map("c", namespace="other"),
+                 config_map("c", {"a b": "1"}), {"metadata": {"name": "x"}, "data": {"a": 1}}, {"metadata": {"name": 5}},
+                 "nonsense", "", "[]", "null", pod("p"), {"kind": "Foo", "apiVersion": "v1"},
+                 {"kind": "ConfigMap", "apiVersion": "v2"}, config_map("r", resourceVersion="5"),
+                 config_map("l", labels={"a b": "c"}), config_map("l", annotations={"A/B/C": "1"}, finalizers=["x"]),
+                 config_map("o", ownerReferences=[{"apiVersion": "v1", "kind": "Pod", "name": "x"}]), {**config_map("w"), "foo": 1}]:
+        yield "POST", maps, body, {}
+    yield "POST", maps + "?fieldValidation=Strict", {**config_map("b"), "foo": 1}, {}
+    yield "POST", maps + "?fieldValidation=Strict", '{"metadata":{"name":"z"},"data":{"a":"1","a":"2"}}', {}
+    for query in ["dryRun=All", "dryRun=x", "fieldValidation=x"]:
+        yield "POST", maps + "?" + query, config_map("dry"), {}
+    yield "POST", "/api/v1/namespaces/none/configmaps", config_map("a"), {}
+    for body in [config_map("b"), config_map("a", resourceVersion="1"), config_map("a", resourceVersion="x"), config_map("a", uid="z"),
+                 config_map("a", namespace="other"), config_map("a", {"z": "2"})]:
+        yield "PUT", maps + "/a", body, {}
+    yield "PUT", maps + "/none", config_map("none"), {}
+    for body, kind in [({"data": {"q": "1"}}, MERGE), ({"foo": 1}, MERGE), ({"metadata": {"name": "b"}}, MERGE), ("x", MERGE),
+                       ({"metadata": {"resourceVersion": "1"}}, MERGE), ([{"op": "remove", "path": "/none"}], OPERATIONS),
+                       ([{"op": "test", "path": "/data/q", "value": "2"}], OPERATIONS), ([{"op": "bad", "path": "/a"}], OPERATIONS),
+                       ({"data": {"q": None}}, STRATEGIC)]:
+        yield "PATCH", maps + "/a", body, kind
+    yield "PATCH", maps + "/none", {}, MERGE
+    yield "PATCH", maps, {}, MERGE
+    yield "PUT", maps, config_map("a"), {}
+    yield "POST", maps, "metadata: {name: y}\ndata: {a: b}\n", {"Content-Type": "application/yaml"}
+    yield "POST", maps, "x", {"Content-Type": "text/plain"}
+    for query in ["labelSelector=a%20in%20(", "fieldSelector=foo=bar", "fieldSelector=metadata.name=a", "limit=x", "resourceVersion=x",
+                  "resourceVersionMatch=Exact", "resourceVersion=0&resourceVersionMatch=Exact",
+                  "resourceVersion=0&resourceVersionMatch=Foo", "sendInitialEvents=true",
+                  "watch=1&sendInitialEvents=true&timeoutSeconds=1", "watch=1&labelSelector=(("]:
+        yield "GET", maps + "?" + query, None, {}
+    yield "GET", ns + "/pods?fieldSelector=foo=bar", None, {}
+    yield "DELETE", maps + "/none", None, {}
+    for body in [{"preconditions": {"uid": "x"}}, {"preconditions": {"resourceVersion": "1"}},
+                 {"orphanDependents": True, "propagationPolicy": "Orphan"}]:
+        yield "DELETE", maps + "/a", body, {}
+    yield "DELETE", maps + "/a?propagationPolicy=x", None, {}
+    yield "DELETE", maps + "/a?dryRun=All", None, {}
+    yield "DELETE", maps + "/a", None, {}
+
+    pods = ns + "/pods"
+    yield "POST", pods, pod("p"), {}
+    for spec in [{"containers": []}, container(image=""), container(name="C"), {"restartPolicy": "x"}, {"dnsPolicy": "x"},
+                 {"volumes": [{"name": "a", "emptyDir": {}, "hostPath": {"path": "/"}}]},
+                 container(volumeMounts=[{"name": "n", "mountPath": "/n"}]), container(ports=[{"containerPort": 0}]),
+                 container(resources={"limits": {"cpu": "x"}}),
+                 container(resources={"limits": {"cpu": "1"}, "requests": {"cpu": "2"}}),
+                 container(resources={"limits": {"cpu": "0.5", "memory": "1024Mi"}}), {"priorityClassName": "none"}, {"priority": 5},
+                 {"nodeName": "A B"}, {"terminationGracePeriodSeconds": -1}, container(livenessProbe={}), {"containers": "x"},
+                 {"schedulingGates": [{"name": "a"}]}]:
+        yield "POST", pods + "?dryRun=All", {"metadata": {"name": "bad"}, "spec": {**pod("p")["spec"], **spec}}, {}
+    yield "PATCH", pods + "/p/status", {"status": {"phase": "Running", "podIP": "1.2.3.4"}}, STRATEGIC
+    yield "PATCH", pods + "/p", {"metadata": {"labels": {"x": None, "y": "2"}}}, STRATEGIC
+    for name, body in [("p", {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n"}}),
+                       ("p", {"metadata": {"name": "p"}, "target": {"kind": "Node", "name": "n"}}),
+                       ("none", {"metadata": {"name": "none"}, "target": {"name": "n"}})]:
+        yield "POST", f"{pods}/{name}/binding", body, {}
+    for accept in [{}, TABLE, PARTIAL, PARTIAL_LIST]:
+        yield "GET", pods, None, accept
+        yield "GET", pods + "/p", None, accept
+    for query in ["fieldSelector=spec.nodeName=n", "fieldSelector=status.phase!=Running", "labelSelector=y=2,x!=1"]:
+        yield "GET", pods + "?" + query, None, {}
+    for query in ["container=none", "tailLines=-1", "sinceSeconds=0&limitBytes=0"]:
+        yield "GET", pods + "/p/log?" + query, None, {}
+    yield "DELETE", pods + "/p", None, {}
+    yield "DELETE", pods + "/p", {"gracePeriodSeconds": 5}, {}
+    yield "DELETE", pods + "/p", {"gracePeriodSeconds": 0}, {}
+
+    leases = "/apis/coordination.k8s.io/v1/namespaces/compare/leases"
+    yield "POST", leases, {"metadata": {"name": "l"}, "spec": {"leaseDurationSeconds": 0}}, {}
+    yield "PUT", leases + "/new", {"metadata": {"name": "new"}, "spec": {"holderIdentity": "me"}}, {}
+    yield "PUT", leases + "/new", {"metadata": {"name": "new"}, "spec": {}}, {}
+    yield "POST", ns + "/secrets", {"metadata": {"name": "s"}, "stringData": {"a": "b"}, "data": {"c": "ZA=="}}, {}
+    yield "PATCH", ns + "/secrets/s", {"type": "x"}, MERGE
+    yield "PATCH", ns + "/secrets/s", {"immutable": True}, MERGE
+    yield "PATCH", ns + "/secrets/s", {"data": {"z": "ZA=="}}, MERGE
+    yield "DELETE", "/api/v1/namespaces/default", None, {}
+    for path in ["/apis/none", "/api/v1/none", "/none", ns + "/nodes", "/api/v1/nodes/x", pods + "/x/none", "/healthz", "/livez/none",
+                 "/api/v1/namespaces?fieldSelector=metadata.name=compare"]:
+        yield "GET", path, None, {}
+    yield "POST", "/api/v1/configmaps", config_map("a"), {}
+    yield "DELETE", "/api/v1/namespaces", None, {}
+
+
+def cleaned(value):
+    """Without what no two servers share."""
+    if isinstance(value, dict):
+        out = {}
+        for key, member in value.items():
+            if key == "managedFields":
+                continue
+            shared = key not in ("uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "lastTransitionTime", "continue")
+            out[key] = cleaned(member) if shared or not member else f"<{key}>"
+        return out
+    if isinstance(value, list):
+        return [cleaned(member) for member in value]
+    if isinstance(value, str):
+        value = re.sub(r"in record \(\d+\)", "in record (<revision>)", value)
+        return re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}", "<uid>", re.sub(r"20\d\d-\d\d-\d\dT[\d:]+Z", "<time>", value))
+    return value
+
+
+def differences(up, kn, path=""):
+    if isinstance(up, dict) and isinstance(kn, dict):
+        for key in sorted(set(up) | set(kn)):
+            here = f"{path}.{key}"
+            if key not in up or key not in kn:
+                yield f"{here}: UP {json.dumps(up.get(key))} KN {json.dumps(kn.get(key))}"
+            else:
+                yield from differences(up[key], kn[key], here)
+    elif isinstance(up, list) and isinstance(kn, list) and len(up) == len(kn):
+        for i, (a, b) in enumerate(zip(up, kn)):
+            yield from differences(a, b, f"{path}[{i}]")
+    elif up != kn:
+        yield f"{path}: UP {json.dumps(up)} KN {json.dumps(kn)}"
+
+
+class Server:
+    def __init__(self, port, ca, certificate, key):
+        self.port = port
+        self.context = ssl.create_default_context(cafile=ca)
+        self.context.load_cert_chain(certificate, key)
+
+    def send(self, method, path, body, headers):
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=self.context, timeout=30)
+        text = json.dumps(body) if isinstance(body, (dict, list)) else body
+        connection.request(method, path, text, {**JSON, **headers})
+        response = connection.getresponse()
+        return response.status, dict(response.getheaders()), response.read().decode()
+
+
+def compare(up, kn, method, path, body, headers):
+    up_code, up_headers, up_text = up.send(method, path, body, headers)
+    kn_code, kn_headers, kn_text = kn.send(method, path, body, headers)
+    if up_code != kn_code:
+        yield f"code: UP {up_code} KN {kn_code}"
+    for name in ("Warning", "Content-Type"):
+        if up_headers.get(name) != kn_headers.get(name):
+            yield f"{name}: UP {up_headers.get(name)} KN {kn_headers.get(name)}"
+    try:
+        yield from differences(cleaned(json.loads(up_text)), cleaned(json.loads(kn_text)))
+    except ValueError:
+        if up_text != kn_text:
+            yield f"text: UP {up_text!r} KN {kn_text!r}"
+
+
+def known(method, path, difference):
+    return any(m in ("", method) and p in path and d in difference for m, p, d in KNOWN)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def main():
+    knarr = sys.argv[1] if len(sys.argv) > 1 else os.path.join(ROOT, "build/release/knarr")
+    with tempfile.TemporaryDirectory(prefix="knarr-compare-") as work:
+        pids, own = [], None
+        try:
+            up_port, kn_port = free_port(), free_port()
+            up_dir, kn_dir = os.path.join(work, "upstream"), os.path.join(work, "knarr")
+            subprocess.run([os.path.join(HERE, "apiserver.sh"), up_dir, str(up_port)], check=True, stdin=subprocess.DEVNULL)
+            pids = [int(open(os.path.join(up_dir, name)).read()) for name in ("apiserver.pid", "kine.pid")]
+            own = subprocess.Popen([knarr, "server", "--disable-agent", "--data-dir", kn_dir, "--listen", f"127.0.0.1:{kn_port}"])
+            while not os.path.exists(os.path.join(kn_dir, "kubeconfig")):
+                if own.poll() is not None:
+                    sys.exit("knarr did not start")
+                time.sleep(0.05)
+            up = Server(up_port, f"{up_dir}/ca.crt", f"{up_dir}/admin.crt", f"{up_dir}/admin.key")
+            kn = Server(kn_port, f"{kn_dir}/pki/ca.crt", f"{kn_dir}/pki/admin.crt", f"{kn_dir}/pki/admin.key")
+            count = unknown = 0
+            for method, path, body, headers in requests():
+                count += 1
+                found = [d for d in compare(up, kn, method, path, body, headers) if not known(method, path, d)]
+                if found:
+                    unknown += len(found)
+                    print(f"{method} {path} {json.dumps(body)[:100] if body else ''}")
+                    for difference in found:
+                        print("   ", difference[:600])
+            print(f"{count} requests, {unknown} differences that are not known")
+            return 1 if unknown else 0
+        finally:
+            if own:
+                own.terminate()
+                own.wait()
+            for pid in pids:  # the API server first: it hangs when its kine goes before it
+                os.kill(pid, signal.SIGTERM)
+                for _ in range(100):
+                    try:
+                        os.kill(pid, 0)
+                    except ProcessLookupError:
+                        break
+                    time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
