@@ -115,7 +115,7 @@ class Pods {
   using PodPtr = std::shared_ptr<const core::Pod>;
   enum class Step { kDone, kAgain };
 
-  // pods.cpp
+  // pods.cpp, pods_node.cpp
   const Entry* find(std::string_view ns, std::string_view pod, std::string_view uid) const KNARR_REQUIRES(mutex_);
   void on_pod(const PodPtr& pod);
   void on_pod_removed(const PodPtr& pod);

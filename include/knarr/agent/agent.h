@@ -1,5 +1,6 @@
-// A node: registers itself with the API server, runs the pods that are bound to it, tells how they are, and serves their logs
-// and exec. Pods outlive the agent; the next one finds and adopts them. While the server is away everything goes on.
+// A node: registers itself with the API server, runs the pods that are bound to it, tells how they are, and serves
+// their logs and exec. Pods outlive the agent; the next one finds and adopts them. While the server is away everything
+// goes on.
 #pragma once
 
 #include <memory>
@@ -19,8 +20,8 @@ struct AgentOptions {
   std::string instance;  // short and unique on this machine, see network::PodNetwork
   std::string node_name, node_ip;
 
-  std::string server_url;  // https://127.0.0.1:6443
-  std::string ca_file;     // of the server, and of those who may use the node API
+  std::string server_url;                                  // https://127.0.0.1:6443
+  std::string ca_file;                                     // of the server, and of those who may use the node API
   std::string client_certificate_file, client_key_file;    // system:node:<node_name>
   std::string serving_certificate_file, serving_key_file;  // of the node API
 
@@ -42,8 +43,8 @@ enum class StopMode {
 
 class Agent {
  public:
-  // Opens runtime, images and the node API, adopts what runs, and starts working; needs no server for that: it is waited for in
-  // the background. Errors: of this machine (no root, a taken data directory, unreadable certificates).
+  // Opens runtime, images and the node API, adopts what runs, and starts working; needs no server for that: it is
+  // waited for in the background. Errors: of this machine (no root, a taken data directory, unreadable certificates).
   static Result<std::unique_ptr<Agent>> start(AgentOptions options);
   virtual ~Agent() = default;  // stop(kKeepPods)
 
