@@ -38,8 +38,7 @@ std::string new_container_id() {
 
 }  // namespace
 
-// --- sandbox, network, volumes
-// --------------------------------------------------------------------------------------------------
+// --- sandbox, network, volumes ---
 
 PodFacts Pods::facts(const core::Pod& pod, const PodView& view) const {
   return {pod, view.host_ip, view.pod_ips, services_.node_allocatable()};
@@ -216,8 +215,7 @@ void Pods::refresh_volumes() {
   });
 }
 
-// --- the start of a container
-// ---------------------------------------------------------------------------------------------------
+// --- the start of a container ---
 
 // True when something changed: it runs, or ended at once.
 bool Pods::start_container(const PodPtr& pod, const PodView& view, const std::string& name) {
@@ -406,8 +404,7 @@ void Pods::run_post_start(const PodPtr& pod, const core::Container& container, c
   wake(pod->metadata.uid);
 }
 
-// --- the end of a container
-// -----------------------------------------------------------------------------------------------------
+// --- the end of a container ---
 
 seconds Pods::grace_of(const core::Pod& pod, const PodView& view, const core::Container& container) const {
   if (pod.metadata.deletionGracePeriodSeconds) return seconds(*pod.metadata.deletionGracePeriodSeconds);

@@ -107,8 +107,7 @@ bool Pods::stop() {
   return probes_ended && tasks_ended;
 }
 
-// --- causes
-// -----------------------------------------------------------------------------------------------------------------
+// --- causes ---
 
 void Pods::on_pod(const PodPtr& pod) {
   const std::string& uid = pod->metadata.uid;
@@ -280,8 +279,7 @@ void Pods::on_probe(const Probes::Result& result) {
   if (changed) wake(result.pod_id);
 }
 
-// --- the work on one pod
-// ------------------------------------------------------------------------------------------------------
+// --- the work on one pod ---
 
 Status Pods::sync(const std::string& uid) {
   for (int i = 0; i < kStepsAtOnce; ++i) {

@@ -19,8 +19,6 @@ constexpr size_t kLogsKept = 5;
 
 }  // namespace
 
-// -----------------------------------------------------------------------------------------------------------
-
 void Pods::remove_unknown() {
   std::map<std::string, runtime::PodSandboxStatus> unknown;
   std::vector<std::string> keep;
@@ -114,7 +112,7 @@ void Pods::rotate_logs() {
   }
 }
 
-// --- questions -------------------------------------------------------------------------------------------------------
+// --- questions ---
 
 // The newest pod of that name: one that is made again while the old one still ends is another.
 const Pods::Entry* Pods::find(std::string_view ns, std::string_view pod_name, std::string_view uid) const {
