@@ -8,9 +8,10 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 if [[ ${1:-} == --stop ]]; then
   dir=$2
   for pid in $(<"$dir/node.pids"); do kill "$pid" 2>/dev/null || true; done
+  sleep 1
   for shim in $(pgrep -f "containerd-shim-runc-v2 .*$dir/containerd.sock" || true); do
     pkill -KILL -P "$shim" || true
-    kill "$shim" 2>/dev/null || true
+    kill -KILL "$shim" 2>/dev/null || true
   done
   sleep 1
   grep -oE "($dir|/run/netns/cni-)[^ ]*" /proc/self/mountinfo | sort -ru | while read -r mount; do umount -l "$mount" 2>/dev/null || true; done
