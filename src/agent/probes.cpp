@@ -21,6 +21,13 @@ std::optional<bool> ProbeCounter::feed(bool success) {
   return success;
 }
 
+namespace {
+// A server that was just started does not listen yet: it is asked again soon, without that counting as a failure, so
+// that a pod is ready when it is and not a period later. 50 ms, doubled, as long as that is less than half a period.
+constexpr milliseconds kFirstLook{50};
+constexpr seconds kYoung{10};  // not for a container that an earlier agent started
+}  // namespace
+
 struct Probes::Worker {
   HandlerTarget target;
   core::Container container;
@@ -29,6 +36,22 @@ struct Probes::Worker {
   bool stopped KNARR_GUARDED_BY(mutex) = false;
   std::map<ProbeKind, client::Timers::Id> timers KNARR_GUARDED_BY(mutex);
   std::map<ProbeKind, ProbeCounter> counters KNARR_GUARDED_BY(mutex);
+  // After what time to look again early; 0: the time for that is over.
+  std::map<ProbeKind, milliseconds> early_look KNARR_GUARDED_BY(mutex);
+
+  // How long to wait before an early look after this result; nothing when it counts.
+  std::optional<milliseconds> look_again(ProbeKind kind, bool success) KNARR_REQUIRES(mutex) {
+    milliseconds& wait = early_look.try_emplace(kind, kFirstLook).first->second;
+    const core::Probe& p = *probe(kind);
+    bool asks_a_server = p.httpGet || p.tcpSocket;
+    bool young = Clock::system().mono() - began < kYoung + seconds(p.initialDelaySeconds);
+    if (success || kind == ProbeKind::kLiveness || !asks_a_server || !young ||
+        wait * 2 > seconds(std::max(p.periodSeconds, 1))) {
+      wait = milliseconds(0);
+    }
+    if (wait == milliseconds(0)) return {};
+    return std::exchange(wait, wait * 2);
+  }
 
   const core::Probe* probe(ProbeKind kind) const {
     const auto& box = kind == ProbeKind::kStartup    ? container.startupProbe
@@ -122,11 +145,14 @@ void Probes::run(const std::shared_ptr<Worker>& worker, ProbeKind kind) {
                 handled.success,
                 handled.output,
                 false};
+  std::optional<milliseconds> again;
   {
     Lock lock(worker->mutex);
     if (worker->stopped) return;
-    result.decided = worker->counters.at(kind).feed(handled.success).has_value();
+    again = worker->look_again(kind, handled.success);
+    if (!again) result.decided = worker->counters.at(kind).feed(handled.success).has_value();
   }
+  if (again) return arm(worker, kind, *again);
   if (result.decided || !result.success) report_(result);
   if (kind == ProbeKind::kStartup && result.decided && result.success) {
     begin(worker, ProbeKind::kLiveness, milliseconds(0));

@@ -45,7 +45,7 @@ class Probes {
 
   Probes(client::Timers& timers, Tasks& tasks, Handlers& handlers, Report report)
       : timers_(timers), tasks_(tasks), handlers_(handlers), report_(std::move(report)) {}
-  ~Probes() { stop_all(); }
+  ~Probes() { stop_all(); }  // `tasks` is stopped before this
 
   // `container` began to run as `target`: its startup probe, and when that succeeded (or `started`, or it has none) the
   // others.
