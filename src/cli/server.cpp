@@ -101,11 +101,6 @@ class AgentProcess {
   milliseconds pause_{100};
 };
 
-// The error with what the person can do about it.
-Status explained(Status status, std::string_view advice) {
-  return {status.code(), status.reason(), fmt::format("{} ({})", status.message(), advice)};
-}
-
 struct Names {
   ListenAddress listen;
   std::string node_name, node_ip, cluster_cidr, service_cidr;
@@ -280,7 +275,7 @@ class ControlPlane {
         http::TlsOptions{instance_.pki() + "/server.crt", instance_.pki() + "/server.key", ca_->certificate_file()};
     server.error_body = apiserver::ApiServer::error_body;
     auto started = http::Server::start(std::move(server), with_join(api_->handler(), *ca_, token));
-    if (!started.ok()) return explained(std::move(started).status(), "choose another address with --listen");
+    if (!started.ok()) return std::move(started).status();
     http_ = std::move(started).value();
     names_.listen.port = http_->port();
     std::string host = names_.listen.address;

@@ -60,7 +60,7 @@ class Usage(unittest.TestCase):
             port = taken.getsockname()[1]
             result = knarr("server", "--data-dir", directory + "/data", "--listen", f"127.0.0.1:{port}", "--disable-agent")
             self.assertEqual(result.returncode, 1)
-            self.assertIn(f"listen on 127.0.0.1 port {port}: Address already in use (choose another address with --listen)", result.stderr)
+            self.assertIn(f"listen on 127.0.0.1 port {port}: another process uses it; stop that one or choose another port", result.stderr)
 
     def test_uninstall_removes_only_what_is_knarrs(self):
         with tempfile.TemporaryDirectory() as directory:
