@@ -24,6 +24,7 @@ passed=0
 failed=0
 skipped=0
 logs=$root/build/test-logs
+export TSAN_OPTIONS=suppressions=$root/test/tsan.supp
 mkdir -p "$logs"
 
 # check NAME COMMAND...: one test that is a program; its output is shown when it fails.

@@ -83,6 +83,7 @@ class Cluster:
         wait_until("the API is ready", lambda: self._alive() and os.path.exists(self.kubeconfig) and
                    self.run("get", "--raw", "/readyz", check=False).returncode == 0)
         if self.agent:
+            wait_until("the node is registered", lambda: self._alive() and self.run("get", "node", self.node, check=False).returncode == 0)
             self.kubectl("wait", "--for=condition=Ready", f"node/{self.node}", f"--timeout={30 * PATIENCE}s")
         return self
 
@@ -138,8 +139,11 @@ class Cluster:
         """Takes everything down and fails when something is left behind."""
         self.stop()
         self.log.close()
-        result = subprocess.run([KNARR, "uninstall", "--data-dir", self.data], capture_output=True, text=True, timeout=60 * PATIENCE)
-        problems = [] if result.returncode == 0 else [f"uninstall: {result.stdout}{result.stderr}"]
+        problems = []
+        if os.path.exists(self.data + "/instance"):  # it was started
+            result = subprocess.run([KNARR, "uninstall", "--data-dir", self.data], capture_output=True, text=True, timeout=60 * PATIENCE)
+            if result.returncode != 0:
+                problems.append(f"uninstall: {result.stdout}{result.stderr}")
         problems += leftovers(self.data)
         shutil.rmtree(self.data, ignore_errors=True)
         if os.path.exists(self.data + ".log") and not problems:
@@ -166,9 +170,14 @@ def leftovers(data):
     return found
 
 
-def sanitizer_reports(cluster):
+def sanitizer_report(cluster):
+    """The first report that a sanitizer wrote to the log, with its stacks; "" when there is none."""
     with open(cluster.data + ".log", errors="replace") as f:
-        return [line for line in f if "Sanitizer" in line or "runtime error:" in line]
+        lines = f.readlines()
+    for i, line in enumerate(lines):
+        if "Sanitizer" in line or "runtime error:" in line:
+            return "".join(lines[i:i + 80])
+    return ""
 
 
 class ClusterTest(unittest.TestCase):
@@ -192,10 +201,10 @@ class ClusterTest(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.cluster.stop()
-        reports = sanitizer_reports(cls.cluster)
+        report = sanitizer_report(cls.cluster)
         cls.cluster.close()
-        if reports:
-            raise AssertionError("sanitizer reports in the log:\n" + "".join(reports[:20]))
+        if report:
+            raise AssertionError("a sanitizer's report in the log:\n" + report)
 
 
 def busybox_pod(name, command, namespace="default", more="", container=""):
