@@ -33,19 +33,20 @@ struct FreeArchive {
 // letters.
 class Utf8Locale {
  public:
-  Utf8Locale()
-      : locale_(newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)),
-        before_(locale_ != nullptr ? uselocale(locale_) : nullptr) {}
+  Utf8Locale() : before_(utf8() != nullptr ? uselocale(utf8()) : nullptr) {}
   ~Utf8Locale() {
-    if (locale_ == nullptr) return;
-    uselocale(before_);
-    freelocale(locale_);
+    if (before_ != nullptr) uselocale(before_);
   }
   Utf8Locale(const Utf8Locale&) = delete;
   Utf8Locale& operator=(const Utf8Locale&) = delete;
 
  private:
-  locale_t locale_, before_;
+  // Loaded once and kept: it is the same for every archive.
+  static locale_t utf8() {
+    static const locale_t locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+    return locale;
+  }
+  locale_t before_;
 };
 
 // "./a//b/" → "a/b"; "" is the root itself. Refuses "..": an honest archive has no use for it.
