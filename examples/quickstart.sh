@@ -52,8 +52,8 @@ finish() {
 }
 trap finish EXIT
 export KUBECONFIG=$data/kubeconfig
-for _ in $(seq 100); do
-  [[ -s $KUBECONFIG ]] && "$kubectl" get --raw /readyz >/dev/null 2>&1 && break
+for _ in $(seq 100); do  # until the node has registered
+  [[ -s $KUBECONFIG ]] && "$kubectl" get node quickstart >/dev/null 2>&1 && break
   kill -0 "$server" 2>/dev/null || exit 1
   sleep 0.1
 done
@@ -76,7 +76,7 @@ curl -sS --noproxy '*' --max-time 10 "http://$address:8080/"
 
 if $once; then
   say "6. Taking it down"
-  "$kubectl" delete -f examples/web.yaml --wait
+  "$kubectl" delete namespace demo --wait --timeout=60s
 else
   trap - EXIT
   disown "$server"

@@ -112,6 +112,7 @@ if ((${#presets[@]})); then
 else
   run_preset release true
   [[ -x build/release/store_kill_loop ]] && check store-kill-loop build/release/store_kill_loop 200
+  ((EUID == 0)) && check quickstart examples/quickstart.sh --once
   run_preset asan $all
   run_preset tsan $all
 fi
