@@ -14,14 +14,10 @@
 
 namespace knarr::cli {
 
-namespace {
-
 std::string trimmed(std::string text) {
   while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back()))) text.pop_back();
   return text;
 }
-
-}  // namespace
 
 std::string random_hex(size_t digits) {
   std::vector<unsigned char> bytes((digits + 1) / 2);

@@ -33,6 +33,7 @@ Result<linux::UniqueFd> lock_instance(const Instance& instance, std::string_view
 // The file's trimmed content, or what `make` answers, which is then kept in the file.
 Result<std::string> keep_in_file(const std::string& path, int mode, const std::function<Result<std::string>()>& make);
 
+std::string trimmed(std::string text);  // without white space at its end, as files of one line have it
 std::string random_hex(size_t digits);
 std::string host_name();
 // This machine's own addresses, without those of pods' and containers' bridges.

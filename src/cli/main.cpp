@@ -45,8 +45,8 @@ void print_help() {
 }
 
 void print_help(const Command& command) {
-  fmt::print("Usage: knarr {} {}\n\n{}{}\n{}Options:\n{}", command.name, command.usage,
-             command.details.empty() ? command.help : command.details, command.details.empty() ? "\n" : "", "",
+  fmt::print("Usage: knarr {} {}\n\n{}{}\nOptions:\n{}", command.name, command.usage,
+             command.details.empty() ? command.help : command.details, command.details.empty() ? "\n" : "",
              options_help(command.use));
 }
 

@@ -37,8 +37,7 @@ std::string lock_holder(const Instance& instance, std::string_view name) {
   auto lock = lock_instance(instance, name, false);
   if (lock.ok()) return "not running";
   auto pid = linux::read_file(fmt::format("{}/{}.lock", instance.data_dir, name)).value_or("?");
-  while (!pid.empty() && std::isspace(static_cast<unsigned char>(pid.back()))) pid.pop_back();
-  return "running, pid " + pid;
+  return "running, pid " + trimmed(std::move(pid));
 }
 
 }  // namespace

@@ -83,7 +83,7 @@ Reasons node_unschedulable(const PodView& pod, const NodeInfo& node) {
 Reasons taints(const PodView& pod, const NodeInfo& node) {
   for (const Taint& taint : node.node->spec.taints) {
     if (taint.effect != "NoSchedule" && taint.effect != "NoExecute") continue;
-    if (!tolerated(pod.pod, taint)) return {fmt::format("node(s) had untolerated taint(s)")};
+    if (!tolerated(pod.pod, taint)) return {"node(s) had untolerated taint(s)"};
   }
   return {};
 }
