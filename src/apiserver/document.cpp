@@ -5,6 +5,8 @@
 #include <array>
 #include <random>
 
+#include "knarr/apiserver/extract.h"
+
 namespace knarr::apiserver {
 
 namespace {
@@ -150,6 +152,20 @@ std::string with_revision(const store::Object& object, store::Revision revision)
 std::string with_revision(const Encoded& encoded, std::string_view digits) {
   std::string out = encoded.text;
   return out.insert(encoded.rev_pos, digits);
+}
+
+store::Write write_over(store::Write::Op op, const schema::Resource& resource, const store::Object& existing,
+                        const json::Value& object, Encoded encoded) {
+  store::Write write;
+  write.op = op;
+  write.resource = existing.resource;
+  write.key = existing.key;
+  write.expect = store::Write::Expect::kRevision;
+  write.expected = existing.revision;
+  write.extract = extract_of(&resource, object);
+  write.value = std::move(encoded.text);
+  write.rev_pos = encoded.rev_pos;
+  return write;
 }
 
 }  // namespace knarr::apiserver

@@ -45,4 +45,9 @@ std::string_view revision_digits(const store::Object& object);
 std::string with_revision(const store::Object& object, store::Revision revision);
 std::string with_revision(const Encoded& encoded, std::string_view digits);
 
+// The write that puts `object`, encoded, in the place of `existing`, or deletes it with that last state; only while
+// `existing` is still the current version.
+store::Write write_over(store::Write::Op op, const schema::Resource& resource, const store::Object& existing,
+                        const json::Value& object, Encoded encoded);
+
 }  // namespace knarr::apiserver

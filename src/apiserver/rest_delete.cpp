@@ -235,15 +235,8 @@ Result<Answer> Rest::remove(RequestContext& context, const Target& target, const
                         : success_json(resource, target.name, meta_string(object, "uid"));
       return answer;
     }
-    store::Write write;
-    write.op = step == Step::kMark ? store::Write::Op::kPut : store::Write::Op::kDelete;
-    write.resource = id;
-    write.key = key;
-    write.expect = store::Write::Expect::kRevision;
-    write.expected = existing->revision;
-    write.extract = extract_of(&resource, object);
-    write.value = std::move(encoded.text);
-    write.rev_pos = encoded.rev_pos;
+    store::Write write = write_over(step == Step::kMark ? store::Write::Op::kPut : store::Write::Op::kDelete, resource,
+                                    *existing, object, std::move(encoded));
     auto committed = impl_->store->commit({&write, 1}, durability_of(resource, target.ns));
     if (committed.ok()) {
       if (step == Step::kMark || strategy_of(resource).returns_deleted) {

@@ -377,15 +377,8 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
       answer.body = unstored_text(encoded, revision_digits(*existing));
       return answer;
     }
-    store::Write write;
-    write.op = goes ? store::Write::Op::kDelete : store::Write::Op::kPut;
-    write.resource = resource_id;
-    write.key = key;
-    write.expect = store::Write::Expect::kRevision;
-    write.expected = existing->revision;
-    write.extract = extract_of(&resource, object);
-    write.value = std::move(encoded.text);
-    write.rev_pos = encoded.rev_pos;
+    store::Write write = write_over(goes ? store::Write::Op::kDelete : store::Write::Op::kPut, resource, *existing,
+                                    object, std::move(encoded));
     auto committed = store->commit({&write, 1}, durability_of(resource, target.ns, object, old));
     if (committed.ok()) {
       answer.object = std::move(committed->front());
