@@ -10,7 +10,7 @@
 #include <charconv>
 #include <thread>
 
-#include "document.h"
+#include "knarr/apiserver/document.h"
 #include "knarr/http/client.h"
 #include "knarr/linux/fd.h"
 #include "server_impl.h"

@@ -1,4 +1,4 @@
-#include "document.h"
+#include "knarr/apiserver/document.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "errors.h"
+#include "knarr/apiserver/errors.h"
 
 #include <fmt/format.h>
 

@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <vector>
 
-#include "errors.h"
+#include "knarr/apiserver/errors.h"
 #include "knarr/codec/json.h"
 #include "knarr/codec/yaml.h"
 #include "knarr/schema/protobuf.h"

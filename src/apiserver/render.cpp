@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "document.h"
+#include "knarr/apiserver/document.h"
 #include "knarr/codec/json.h"
 #include "knarr/codec/yaml.h"
 #include "knarr/schema/machinery.h"

@@ -3,8 +3,8 @@
 
 #include <functional>
 
-#include "document.h"
-#include "errors.h"
+#include "knarr/apiserver/document.h"
+#include "knarr/apiserver/errors.h"
 #include "event_expiry.h"
 #include "knarr/apiserver/rest.h"
 #include "strategy.h"

@@ -2,7 +2,7 @@
 // do.
 #include <fmt/format.h>
 
-#include "document.h"
+#include "knarr/apiserver/document.h"
 #include "server_impl.h"
 
 namespace knarr::apiserver {

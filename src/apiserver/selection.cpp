@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "document.h"
+#include "knarr/apiserver/document.h"
 
 namespace knarr::apiserver {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "errors.h"
+#include "knarr/apiserver/errors.h"
 #include "knarr/apiserver/server.h"
 #include "knarr/base/sync.h"
 #include "negotiate.h"

@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/instance.h"
 #include "cli/join.h"
+#include "knarr/admission/chain.h"
 #include "knarr/apiserver/extract.h"
 #include "knarr/auth/pki.h"
 #include "knarr/base/log.h"
@@ -255,7 +256,7 @@ class ControlPlane {
   Status serve() {
     KNARR_ASSIGN(std::string token, join_token(instance_, *ca_, options_.text("token")));
     rest_ = std::make_unique<apiserver::Rest>(
-        apiserver::RestOptions{.store = store_.get(), .admission = apiserver::default_admission(*store_)});
+        apiserver::RestOptions{.store = store_.get(), .admission = admission::default_chain(*store_)});
     apiserver::ApiServerOptions api;
     api.rest = rest_.get();
     api.authenticator = auth::make_certificate_authenticator();

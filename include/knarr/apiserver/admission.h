@@ -40,12 +40,4 @@ class AdmissionPlugin {
 
 using AdmissionChain = std::vector<std::unique_ptr<AdmissionPlugin>>;
 
-// The plugins that knarr runs by default, in upstream's order.
-AdmissionChain default_admission(store::Store& store);
-
-std::unique_ptr<AdmissionPlugin> make_namespace_lifecycle(store::Store& store);
-std::unique_ptr<AdmissionPlugin> make_service_account_admission(store::Store& store);
-std::unique_ptr<AdmissionPlugin> make_default_toleration_seconds();
-std::unique_ptr<AdmissionPlugin> make_priority_admission(store::Store& store);
-
 }  // namespace knarr::apiserver

@@ -103,7 +103,7 @@ class Watch {
 struct RestOptions {
   store::Store* store = nullptr;
   const Clock* clock = &Clock::system();
-  AdmissionChain admission;  // see default_admission()
+  AdmissionChain admission;  // see knarr/admission/chain.h
 };
 
 class Rest {

@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "knarr/admission/chain.h"
 #include "knarr/apiserver/extract.h"
 #include "knarr/apiserver/rest.h"
 #include "knarr/apiserver/server.h"
@@ -55,7 +56,7 @@ struct Cluster {
     RestOptions rest_options;
     rest_options.store = store.get();
     rest_options.clock = &clock;
-    rest_options.admission = default_admission(*store);
+    rest_options.admission = admission::default_chain(*store);
     rest = std::make_unique<Rest>(std::move(rest_options));
     ApiServerOptions server_options;
     server_options.rest = rest.get();

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "knarr/admission/chain.h"
 #include "knarr/apiserver/extract.h"
 #include "knarr/codec/json.h"
 #include "knarr/store/journal.h"
@@ -29,7 +30,7 @@ struct Api {
     store = std::move(*opened);
     apiserver::RestOptions rest_options;
     rest_options.store = store.get();
-    rest_options.admission = apiserver::default_admission(*store);
+    rest_options.admission = admission::default_chain(*store);
     rest = std::make_unique<apiserver::Rest>(std::move(rest_options));
     transport = make_inprocess_transport(*rest, auth::internal_user("test"));
     REQUIRE(transport->create({"", "v1", "namespaces", ""}, "", "", R"({"metadata":{"name":"default"}})").ok());

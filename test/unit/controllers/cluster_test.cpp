@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 #include <thread>
 
+#include "knarr/admission/chain.h"
 #include "knarr/apiserver/extract.h"
 #include "knarr/apiserver/rest.h"
 #include "knarr/client/inprocess.h"
@@ -25,7 +26,7 @@ class Cluster {
     REQUIRE(opened.ok());
     store_ = std::move(*opened);
     rest_ = std::make_unique<apiserver::Rest>(apiserver::RestOptions{
-        .store = store_.get(), .admission = apiserver::default_admission(*store_)});
+        .store = store_.get(), .admission = admission::default_chain(*store_)});
     transport = client::make_inprocess_transport(*rest_, auth::internal_user("test"));
     REQUIRE(controllers::bootstrap(*transport).ok());
     REQUIRE(controllers::bootstrap(*transport).ok());  // again: what is there stays
