@@ -244,7 +244,7 @@ class AgentImpl : public Agent {
   }
   bool wait_stop(std::chrono::hours time) {
     Lock lock(mutex_);
-    return stop_.wait_for(lock, time, [&] { return stopped_; });
+    return stop_.wait_for(lock, time, [&]() KNARR_REQUIRES(mutex_) { return stopped_; });
   }
 
   const AgentOptions options_;

@@ -168,7 +168,7 @@ void NodeStatus::loop() {
       pause = backoff.next();
     }
     Lock lock(mutex_);
-    wake_.wait_for(lock, std::max(pause, milliseconds(0)), [&] { return stop_ || soon_; });
+    wake_.wait_for(lock, std::max(pause, milliseconds(0)), [&]() KNARR_REQUIRES(mutex_) { return stop_ || soon_; });
     if (stop_) return;
     soon_ = false;
   }

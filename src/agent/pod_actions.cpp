@@ -427,7 +427,7 @@ void Pods::stop_container(const PodPtr& pod, const PodView& view, const Plan::St
   auto kill = [this, target] {
     (void)services_.runtime->signal_container(target.pod_id, target.container_id, SIGKILL);
   };
-  with_entry(pod->metadata.uid, [&](Entry& entry) {
+  with_entry(pod->metadata.uid, [&](Entry& entry) KNARR_REQUIRES(mutex_) {
     if (draining_) grace = std::min(grace, drain_grace_);
     ContainerView& c = entry.view.containers[stop.container];
     if (c.state != State::kRunning || c.id != target.container_id) return;

@@ -195,7 +195,7 @@ void Pods::on_pod_removed(const PodPtr& pod) {
 void Pods::on_container(const std::string& pod_id, const runtime::ContainerStatus& status) {
   std::vector<std::function<void(const std::string&)>> watchers;
   bool relevant = false;
-  with_entry(pod_id, [&](Entry& entry) {
+  with_entry(pod_id, [&](Entry& entry) KNARR_REQUIRES(mutex_) {
     auto it = entry.view.containers.find(status.name);
     if (it == entry.view.containers.end() || it->second.id != status.id) return;
     bool was_exited = it->second.state == State::kExited;

@@ -84,7 +84,7 @@ void Pods::drain(seconds limit) {
   }
   for (const auto& uid : uids) wake(uid);
   Lock lock(mutex_);
-  changed_.wait_for(lock, limit + seconds(5), [&] {
+  changed_.wait_for(lock, limit + seconds(5), [&]() KNARR_REQUIRES(mutex_) {
     return std::all_of(entries_.begin(), entries_.end(), [](const auto& entry) { return entry.second.sandbox_gone; });
   });
 }

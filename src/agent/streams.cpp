@@ -74,7 +74,7 @@ class SpdyStreams : public RemoteStreams {
     session_ = http::SpdySession::make(std::move(stream), std::move(early),
                                        [this](std::shared_ptr<http::SpdyStream> s) { take(std::move(s)); });
     Lock lock(mutex_);
-    return arrived_.wait_for(lock, kStreamsArrive, [&] { return complete(); });
+    return arrived_.wait_for(lock, kStreamsArrive, [&]() KNARR_REQUIRES(mutex_) { return complete(); });
   }
 
   Status write_output(std::string_view data) override { return output_ ? output_->write(data) : Status(); }

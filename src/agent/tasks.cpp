@@ -21,7 +21,7 @@ void Tasks::stop() {
   stop_ = true;
   queue_.clear();
   wake_.notify_all();
-  gone_.wait(lock, [&] { return threads_ == 0; });
+  gone_.wait(lock, [&]() KNARR_REQUIRES(mutex_) { return threads_ == 0; });
 }
 
 bool Tasks::stop_within(milliseconds limit) {
@@ -29,7 +29,7 @@ bool Tasks::stop_within(milliseconds limit) {
   stop_ = true;
   queue_.clear();
   wake_.notify_all();
-  return gone_.wait_for(lock, limit, [&] { return threads_ == 0; });
+  return gone_.wait_for(lock, limit, [&]() KNARR_REQUIRES(mutex_) { return threads_ == 0; });
 }
 
 void Tasks::work() {
@@ -37,7 +37,7 @@ void Tasks::work() {
   while (!stop_) {
     if (queue_.empty()) {
       ++idle_;
-      bool woken = wake_.wait_for(lock, linger_, [&] { return stop_ || !queue_.empty(); });
+      bool woken = wake_.wait_for(lock, linger_, [&]() KNARR_REQUIRES(mutex_) { return stop_ || !queue_.empty(); });
       --idle_;
       if (!woken) break;
       continue;

@@ -69,7 +69,7 @@ class Recorder : public EventRecorder {
   void loop() {
     Lock lock(mutex_);
     while (true) {
-      wake_.wait(lock, [&] { return stop_ || !queue_.empty(); });
+      wake_.wait(lock, [&]() KNARR_REQUIRES(mutex_) { return stop_ || !queue_.empty(); });
       if (queue_.empty()) return;
       Pending pending = std::move(queue_.front());
       queue_.pop_front();
@@ -80,7 +80,7 @@ class Recorder : public EventRecorder {
         lock.lock();
         if (status.ok() || status.code() < 500) break;
         if (stop_) return;  // the server is away, and we are asked to go
-        wake_.wait_for(lock, kRetryDelay, [&] { return stop_; });
+        wake_.wait_for(lock, kRetryDelay, [&]() KNARR_REQUIRES(mutex_) { return stop_; });
       }
       if (!status.ok()) {
         log::debug("client", "an event was not recorded",

@@ -77,7 +77,7 @@ class WatchHub {
     watch->stopped = true;
     watches_.erase(watch);
     if (std::this_thread::get_id() == thread_.get_id()) return;
-    idle_.wait(lock, [&] { return !watch->running; });
+    idle_.wait(lock, [&]() KNARR_REQUIRES(mutex_) { return !watch->running; });
   }
 
  private:

@@ -39,7 +39,7 @@ void Timers::cancel(Id id) {
     return;
   }
   if (thread_.get_id() == std::this_thread::get_id()) return;
-  ended_.wait(lock, [&] { return running_ != id || id == 0; });
+  ended_.wait(lock, [&]() KNARR_REQUIRES(mutex_) { return running_ != id || id == 0; });
 }
 
 void Timers::loop() {

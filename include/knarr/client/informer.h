@@ -81,7 +81,7 @@ class Informer {
   // False when it has not synced in time or was stopped.
   bool wait_synced(milliseconds limit) const {
     Lock lock(mutex_);
-    changed_.wait_for(lock, limit, [&] { return synced_ || stopped_; });
+    changed_.wait_for(lock, limit, [&]() KNARR_REQUIRES(mutex_) { return synced_ || stopped_; });
     return synced_;
   }
 
