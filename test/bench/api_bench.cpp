@@ -5,97 +5,43 @@
 //
 // Prints one line a figure: name<TAB>value. CPU is that of all the given pids (utime + stime), in microseconds for each operation.
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <atomic>
 #include <condition_variable>
-#include <cstdio>
 #include <cstdlib>
-#include <fstream>
-#include <map>
+#include <mutex>
 #include <random>
-#include <sstream>
 #include <thread>
 
-#include "knarr/codec/json.h"
-#include "knarr/http/client.h"
+#include "bench/support.h"
 
 using namespace knarr;
+using namespace knarr::bench;
 
 namespace {
 
-using Latencies = std::vector<double>;  // milliseconds
-
-struct Arguments {
-  std::map<std::string, std::string> values = {{"clients", "8"}, {"objects", "5000"}, {"lists", "20"}, {"watchers", "100"}, {"events", "100"}};
-  int number(const std::string& name) const { return std::atoi(values.at(name).c_str()); }
-};
-
-double ms_since(MonoTime begun) { return std::chrono::duration<double, std::milli>(Clock::system().mono() - begun).count(); }
-
-// utime + stime of all pids, in microseconds.
-double cpu_us(const std::vector<int>& pids) {
-  double ticks = 0;
-  for (int pid : pids) {
-    std::ifstream file(fmt::format("/proc/{}/stat", pid));
-    std::string text((std::istreambuf_iterator<char>(file)), {});
-    auto end = text.rfind(')');
-    if (end == std::string::npos) continue;
-    std::istringstream rest(text.substr(end + 2));
-    std::string word;
-    for (int i = 3; i <= 15 && rest >> word; ++i) {
-      if (i >= 14) ticks += std::atof(word.c_str());
-    }
-  }
-  return ticks * 1e6 / static_cast<double>(sysconf(_SC_CLK_TCK));
-}
-
-double rss_mib(const std::vector<int>& pids) {
-  double kib = 0;
-  for (int pid : pids) {
-    std::ifstream file(fmt::format("/proc/{}/status", pid));
-    for (std::string line; std::getline(file, line);) {
-      if (line.starts_with("VmRSS:")) kib += std::atof(line.c_str() + 6);
-    }
-  }
-  return kib / 1024;
-}
-
-double percentile(Latencies& sorted, double share) {
-  if (sorted.empty()) return 0;
-  return sorted[std::min(sorted.size() - 1, static_cast<size_t>(share * static_cast<double>(sorted.size())))];
-}
-
-void print(const std::string& name, double value) { fmt::print("{}\t{:.3f}\n", name, value); }
-
-std::string config_map(int number, const std::string& version) {
+std::string config_map(int number) {
   std::string payload(1100, 'x');
   return fmt::format(
-      R"({{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"bench-{}","namespace":"bench","labels":{{"app":"bench","shard":"s{}"}},"annotations":{{"example.com/note":"made by the benchmark"}}{}}},"data":{{"key":"{}"}}}})",
-      number, number % 10, version.empty() ? "" : fmt::format(R"(,"resourceVersion":"{}")", version), payload);
+      R"({{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"bench-{}","namespace":"bench","labels":{{"app":"bench","shard":"s{}"}},"annotations":{{"example.com/note":"made by the benchmark"}}}},"data":{{"key":"{}"}}}})",
+      number, number % 10, payload);
 }
 
 class Bench {
  public:
-  Bench(Arguments arguments) : arguments_(std::move(arguments)) {
-    std::istringstream list(arguments_.values["pids"]);
-    for (std::string pid; std::getline(list, pid, ',');) pids_.push_back(std::atoi(pid.c_str()));
-  }
+  explicit Bench(const Arguments& arguments) : arguments_(arguments) {}
 
   int run() {
-    auto client = make_client();
-    if (!client) return 1;
+    auto client = make_client(arguments_);
     call(*client, "POST", "/api/v1/namespaces", R"({"apiVersion":"v1","kind":"Namespace","metadata":{"name":"bench"}})");
     print("rss_idle_mib", rss_mib(pids_));
 
     int objects = arguments_.number("objects");
-    phase("create", objects, [this](http::Client& c, int i) { return call(c, "POST", kPath, config_map(i, "")) == 201; });
+    phase("create", objects, [this](http::Client& c, int i) { return call(c, "POST", kPath, config_map(i)) == 201; });
     std::vector<int> order(static_cast<size_t>(objects) * 2);
     std::mt19937 random(1);
     for (int& i : order) i = static_cast<int>(random() % static_cast<unsigned>(objects));
     phase("get", objects * 2, [&](http::Client& c, int i) { return call(c, "GET", fmt::format("{}/bench-{}", kPath, order[static_cast<size_t>(i)]), "") == 200; });
-    phase("update", objects, [this](http::Client& c, int i) { return call(c, "PUT", fmt::format("{}/bench-{}", kPath, i), config_map(i, "")) == 200; });
+    phase("update", objects, [this](http::Client& c, int i) { return call(c, "PUT", fmt::format("{}/bench-{}", kPath, i), config_map(i)) == 200; });
     int saved = std::exchange(clients_, 1);
     phase("list", arguments_.number("lists"), [this](http::Client& c, int) { return call(c, "GET", kPath, "") == 200; });
     phase("list_label", arguments_.number("lists"), [this](http::Client& c, int) { return call(c, "GET", std::string(kPath) + "?labelSelector=shard%3Ds3", "") == 200; });
@@ -109,57 +55,15 @@ class Bench {
  private:
   static constexpr const char* kPath = "/api/v1/namespaces/bench/configmaps";
 
-  std::shared_ptr<http::Client> make_client() {
-    auto client = http::Client::make({.url = arguments_.values["url"],
-                                      .ca_file = arguments_.values["ca"],
-                                      .certificate_file = arguments_.values["cert"],
-                                      .key_file = arguments_.values["key"],
-                                      .request_timeout = milliseconds(120'000)});
-    if (!client.ok()) {
-      fmt::print(stderr, "api_bench: {}\n", client.status().message());
-      return nullptr;
-    }
-    return *client;
-  }
-
-  int call(http::Client& client, const std::string& method, const std::string& target, const std::string& body) {
-    http::ClientRequest request{.method = method, .target = target, .headers = {{"Accept", "application/json"}}, .body = body};
-    if (!body.empty()) request.headers.emplace_back("Content-Type", "application/json");
-    auto response = client.send(request);
-    return response.ok() ? response->status : 0;
-  }
-
   void phase(const std::string& name, int count, const std::function<bool(http::Client&, int)>& operation) {
-    std::atomic<int> next{0}, failed{0};
-    std::vector<Latencies> all(static_cast<size_t>(clients_));
+    int failed = 0;
     double cpu = cpu_us(pids_);
     auto begun = Clock::system().mono();
-    std::vector<std::thread> threads;
-    for (auto& mine : all) {
-      threads.emplace_back([&] {
-        auto client = make_client();
-        for (int i; client && (i = next++) < count;) {
-          auto start = Clock::system().mono();
-          if (!operation(*client, i)) ++failed;
-          mine.push_back(ms_since(start));
-        }
-      });
-    }
-    for (auto& thread : threads) thread.join();
+    Latencies latencies = in_parallel(arguments_, clients_, count, operation, failed);
     double elapsed = ms_since(begun);
-    report(name, count, elapsed, cpu_us(pids_) - cpu, all);
-    if (failed) fmt::print(stderr, "api_bench: {}: {} of {} failed\n", name, failed.load(), count);
+    report(name, count, elapsed, cpu_us(pids_) - cpu, std::move(latencies));
+    if (failed) fmt::print(stderr, "api_bench: {}: {} of {} failed\n", name, failed, count);
     failures_ += failed;
-  }
-
-  void report(const std::string& name, int count, double elapsed_ms, double cpu, const std::vector<Latencies>& all) {
-    Latencies merged;
-    for (const auto& some : all) merged.insert(merged.end(), some.begin(), some.end());
-    std::sort(merged.begin(), merged.end());
-    print(name + "_per_s", count * 1000 / elapsed_ms);
-    print(name + "_p50_ms", percentile(merged, 0.5));
-    print(name + "_p99_ms", percentile(merged, 0.99));
-    print(name + "_cpu_us", cpu / count);
   }
 
   // Many watchers of one namespace; one client changes an object again and again, each change as soon as all have seen the last.
@@ -174,7 +78,7 @@ class Bench {
     for (int w = 0; w < watchers; ++w) cancels.push_back(http::Client::make_cancel());
     for (int w = 0; w < watchers; ++w) {
       threads.emplace_back([&, w] {
-        auto client = make_client();
+        auto client = make_client(arguments_);
         std::string buffer;
         (void)client->stream(
             {.target = std::string(kPath) + "?watch=1&timeoutSeconds=300&fieldSelector=metadata.name%3Dwatched"},
@@ -198,7 +102,7 @@ class Bench {
             cancels[static_cast<size_t>(w)]);
       });
     }
-    auto client = make_client();
+    auto client = make_client(arguments_);
     {
       std::unique_lock lock(mutex);
       arrived.wait_for(lock, std::chrono::seconds(60), [&] { return opened == watchers; });
@@ -221,13 +125,13 @@ class Bench {
       }
       latencies.push_back(ms_since(start));
     }
-    report("watch_event", events, ms_since(begun), cpu_us(pids_) - cpu, {latencies});
+    report("watch_event", events, ms_since(begun), cpu_us(pids_) - cpu, std::move(latencies));
     for (auto& c : cancels) c->cancel();
     for (auto& thread : threads) thread.join();
   }
 
-  Arguments arguments_;
-  std::vector<int> pids_;
+  const Arguments& arguments_;
+  std::vector<int> pids_ = arguments_.numbers("pids");
   int clients_ = arguments_.number("clients");
   int failures_ = 0;
 };
@@ -235,13 +139,6 @@ class Bench {
 }  // namespace
 
 int main(int argc, char** argv) {
-  Arguments arguments;
-  for (int i = 1; i + 1 < argc; i += 2) arguments.values[std::string(argv[i]).substr(2)] = argv[i + 1];
-  for (const char* needed : {"url", "ca", "cert", "key", "pids"}) {
-    if (arguments.values[needed].empty()) {
-      fmt::print(stderr, "api_bench: --{} is missing\n", needed);
-      return 2;
-    }
-  }
-  return Bench(std::move(arguments)).run();
+  Arguments arguments(argc, argv, {{"clients", "8"}, {"objects", "5000"}, {"lists", "20"}, {"watchers", "100"}, {"events", "100"}});
+  return Bench(arguments).run();
 }
