@@ -173,7 +173,7 @@ class Normalizer {
         keep = field.pointer || !field.omit_empty || !value.ObjectEmpty();
         return Status::OK();
       case Shape::kAny:
-        return Status::OK();
+        return any(field, value, step);
       default:
         KNARR_RETURN_IF_ERROR(scalar(field.shape, value, step));
         keep = field.pointer || !field.omit_empty || !is_zero(field.shape, value);
@@ -206,10 +206,31 @@ class Normalizer {
         if (!value.IsArray()) return mismatch(value, go_element(field, shape), step);
         return elements(field, field.inner, value, step);
       case Shape::kAny:
-        return Status::OK();
+        return any(field, value, step);
       default:
         return scalar(shape, value, step);
     }
+  }
+
+  // A member of a JSON schema that is a schema or something else.
+  Status any(const Field& field, Value& value, const Step& step) {
+    if (!field.type) return Status::OK();
+    if (value.IsObject()) return object(*field.type, value, &step);
+    if (field.any == AnyKind::kTypeOrBool)
+      return value.IsBool() ? Status::OK() : bad_request("boolean or JSON schema expected");
+    if (!value.IsArray()) return Status::OK();
+    int64_t index = 0;
+    for (Value& item : value.GetArray()) {
+      const Step at{&step, {}, index++};
+      if (field.any == AnyKind::kTypeOrStrings) {
+        KNARR_RETURN_IF_ERROR(scalar(Shape::kString, item, at));
+      } else if (!item.IsObject()) {
+        return mismatch(item, go_type(*field.type), at);
+      } else {
+        KNARR_RETURN_IF_ERROR(object(*field.type, item, &at));
+      }
+    }
+    return Status::OK();
   }
 
   static Value zero(Shape shape) {

@@ -19,6 +19,10 @@ enum class AnyKind : uint8_t {
   kJson,      // any value
   kObject,    // an object of any kind (RawExtension)
   kFieldsV1,  // the field sets of server-side apply
+  // A JSON schema's members that are an object of `type` or something else:
+  kTypeOrArray,    // an array of such objects
+  kTypeOrBool,     // true or false
+  kTypeOrStrings,  // an array of strings
 };
 
 enum class ListType : uint8_t { kNone, kAtomic, kSet, kMap };
@@ -32,7 +36,7 @@ struct Field {
   Shape element = Shape::kString;  // of a list or map
   Shape inner = Shape::kString;    // of an element that is a list itself
   AnyKind any = AnyKind::kJson;    // of kAny
-  const Type* type = nullptr;      // of kObject, or of a kObject element
+  const Type* type = nullptr;      // of kObject, or of a kObject element; of the kAny that may be one
   bool required = false;
   bool omit_empty = false;  // not written when it has its zero value. False: always written ({}, "", 0, "0" for a quantity)
   bool pointer = false;     // absent and zero are two things
@@ -56,6 +60,7 @@ struct Type {
   std::span<const uint16_t> defaulted;  // of those that defaulting fills when absent
   std::string_view group, version, kind;  // of a kind (Pod, PodList, Status); all "" otherwise
   bool atomic = false;
+  bool open = false;  // fields that are not in the table stay, and are any JSON: of custom resources
   const Field* find(std::string_view json_name) const;  // null: unknown
 };
 
@@ -70,6 +75,8 @@ struct Column {
   int priority = 0;
 };
 
+class Custom;  // what a custom resource has besides, see custom.h
+
 struct Resource {
   std::string_view group, version, plural, singular, kind;
   bool namespaced = false;
@@ -78,12 +85,14 @@ struct Resource {
   std::span<const std::string_view> field_selectors;  // besides metadata.name and metadata.namespace: spec.nodeName, ...
   std::string_view storage_version_hash;
   const Type* type = nullptr;
-  std::string_view storage_name;  // name of the resource in the store: "pods", "deployments.apps"
+  std::string_view storage_name;  // name of the resource in the store: "pods", "deployments.apps"; the same for all its versions
+  bool storage = true;  // objects are stored in this version; others are converted to it (convert)
   std::string_view doc;
   std::span<const Column> columns;
+  const Custom* custom = nullptr;  // not null: made at run time from a CustomResourceDefinition, see catalog.h
 };
 
-// Every resource that is served, in discovery's order.
+// Every built-in resource, in discovery's order. What is served besides is in a Catalog (catalog.h).
 std::span<const Resource> resources();
 const Resource* find_resource(std::string_view group, std::string_view version, std::string_view plural);
 const Resource* find_kind(std::string_view group, std::string_view version, std::string_view kind);

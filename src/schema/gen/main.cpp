@@ -40,10 +40,11 @@ int main(int argc, char** argv) {
     for (const std::string& package : model.packages) {
       std::string stem = file_stem(package);
       write(headers / "api" / (stem + ".h"), structs_header(model, package));
-      write(out / (stem + ".cpp"), structs_source(model, package));
       umbrella += "#include \"knarr/schema/api/" + stem + ".h\"\n";
     }
     write(headers / "api.h", umbrella);
+    for (const auto& [package, file] : model.files)
+      write(out / (file_stem(package) + "_" + file + ".cpp"), structs_source(model, package, file));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "knarr_schemagen: %s\n", error.what());
     return 1;

@@ -8,11 +8,12 @@
 //     name?!  TYPE #NUMBER FLAGS -- ...  a field: ? is left out when empty, ! is required, #a.b is nested in message a on the wire
 //   resource pods Pod [namespaced] -- .. what is served, from the kind
 //     singular/short/categories/verbs/fields WORDS, hash TEXT
+//     stored NAME                      another version of the resource is what is stored, under this name
 //     subresource NAME KIND|dir/v.KIND VERBS
 //     column NAME_WITH_UNDERSCORES TYPE[/FORMAT] [wide] -- ...
 //
 // TYPE: string int32 int64 bool double bytes time microTime duration quantity intOrString any raw fieldsV1, a type's name
-// (dir/version.Name of another group), *T absent is not zero, [T] list, {T} map.
+// (dir/version.Name of another group), *T absent is not zero, [T] list, {T} map, T|array T|bool T|strings an object or something else.
 // FLAGS: set, map(keys), atomic (list type), merge, merge(key), retainKeys, replace (patch strategy), omitzero, enum(values),
 // default JSON (declared, clients see it), sets JSON (what the server sets without declaring it).
 #pragma once
@@ -28,6 +29,7 @@ namespace knarr::schemagen {
 struct TypeRef {
   enum Form { kNamed, kList, kMap } form = kNamed;
   std::string name;  // of kNamed: a scalar's word, or "core/v1.Container"
+  std::string alternative;  // what may stand instead of an object: array, bool, strings
   std::shared_ptr<TypeRef> element;
 };
 
@@ -43,6 +45,7 @@ struct Field {
 
 struct Type {
   std::string package, name, doc, group, version;  // package: "core/v1"
+  std::string file;                                // that it stands in, without directory and suffix
   bool is_kind = false, atomic = false;
   std::vector<Field> fields;
   std::string full_name() const { return package + "." + name; }
@@ -59,7 +62,7 @@ struct Column {
 };
 
 struct Resource {
-  std::string plural, singular, type, doc, hash;
+  std::string plural, singular, type, doc, hash, stored;
   bool namespaced = false;
   std::vector<std::string> short_names, categories, verbs, field_selectors;
   std::vector<Subresource> subresources;
@@ -68,6 +71,7 @@ struct Resource {
 
 struct Model {
   std::vector<std::string> packages;  // in the order of their first file
+  std::vector<std::pair<std::string, std::string>> files;  // package, name without directory and suffix
   std::vector<Type> types;            // sorted by full name
   std::vector<Resource> resources;    // in discovery's order
   std::map<std::string, size_t> index;  // full name → types
@@ -79,6 +83,7 @@ struct Model {
 };
 
 bool is_scalar(const std::string& word);
+inline bool is_object(const TypeRef& ref) { return !is_scalar(ref.name) && ref.alternative.empty(); }
 
 // Throws std::runtime_error with file and line of what is wrong.
 void parse_file(const std::string& path, Model& model);
@@ -86,7 +91,7 @@ void finish(Model& model);  // sorts, and checks that every name that is used ex
 
 std::string tables_source(const Model& model);
 std::string structs_header(const Model& model, const std::string& package);
-std::string structs_source(const Model& model, const std::string& package);
+std::string structs_source(const Model& model, const std::string& package, const std::string& file);
 std::string file_stem(const std::string& package);  // core/v1 → core_v1
 
 }  // namespace knarr::schemagen

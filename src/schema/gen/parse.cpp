@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -74,6 +75,8 @@ class Parser {
     return split(word.substr(open + 1, word.size() - open - 2));
   }
 
+  std::string file() const { return std::filesystem::path(path_).stem().string(); }
+
   std::string qualified(const std::string& name) const {
     return name.find('.') == std::string::npos ? package_ + "." + name : name;
   }
@@ -84,6 +87,7 @@ class Parser {
       group_ = words[2] == "\"\"" ? "" : words[2];
       if (std::find(model_.packages.begin(), model_.packages.end(), package_) == model_.packages.end())
         model_.packages.push_back(package_);
+      model_.files.emplace_back(package_, file());
       block_ = Block::kNone;
       return;
     }
@@ -92,6 +96,7 @@ class Parser {
     if (words[0] == "type" || words[0] == "kind") {
       Type type;
       type.package = package_;
+      type.file = file();
       type.name = words[1];
       type.doc = doc;
       type.is_kind = words[0] == "kind";
@@ -129,7 +134,10 @@ class Parser {
       ref.form = word[0] == '[' ? TypeRef::kList : TypeRef::kMap;
       ref.element = std::make_shared<TypeRef>(type_ref(word.substr(1, word.size() - 2)));
     } else {
-      ref.name = is_scalar(word) ? word : qualified(word);
+      size_t bar = word.find('|');
+      if (bar != std::string::npos) ref.alternative = word.substr(bar + 1);
+      std::string name = word.substr(0, bar);
+      ref.name = is_scalar(name) ? name : qualified(name);
     }
     return ref;
   }
@@ -197,6 +205,8 @@ class Parser {
       r.field_selectors.insert(r.field_selectors.end(), rest.begin(), rest.end());
     } else if (words[0] == "hash") {
       r.hash = rest[0];
+    } else if (words[0] == "stored") {
+      r.stored = rest[0];
     } else if (words[0] == "subresource" && rest.size() >= 3) {
       r.subresources.push_back({rest[0], qualified(rest[1]), Words(rest.begin() + 2, rest.end())});
     } else if (words[0] == "column" && rest.size() >= 2) {

@@ -50,20 +50,20 @@ std::string cpp_type(const TypeRef& ref, const std::string& package) {
   if (ref.name == "bool" || ref.name == "double") return ref.name;
   if (ref.name == "time" || ref.name == "microTime") return "std::optional<WallTime>";
   if (ref.name == "intOrString") return "IntOrString";
-  return is_scalar(ref.name) ? "std::string" : cpp_name(ref.name, package);
+  return is_object(ref) ? cpp_name(ref.name, package) : "std::string";
 }
 
 std::string cpp_type(const Field& field, const std::string& package) {
   std::string type = cpp_type(field.type, package);
   if (!field.pointer || type.starts_with("std::optional")) return type;
-  bool object = field.type.form == TypeRef::kNamed && !is_scalar(field.type.name);
+  bool object = field.type.form == TypeRef::kNamed && is_object(field.type);
   return (object ? "Box<" : "std::optional<") + type + ">";
 }
 
 const TypeRef& innermost(const TypeRef& ref) { return ref.form == TypeRef::kNamed ? ref : innermost(*ref.element); }
 
 bool is_leaf(const Type& type) {
-  return std::all_of(type.fields.begin(), type.fields.end(), [](const Field& f) { return is_scalar(innermost(f.type).name); });
+  return std::all_of(type.fields.begin(), type.fields.end(), [](const Field& f) { return !is_object(innermost(f.type)); });
 }
 
 std::vector<const Type*> types_of(const Model& model, const std::string& package) {
@@ -82,7 +82,7 @@ std::vector<const Type*> in_order(const Model& model, const std::string& package
     if (!seen.insert(type).second) return;
     for (const Field& f : type->fields) {
       const TypeRef& leaf = innermost(f.type);
-      if (f.pointer || is_scalar(leaf.name)) continue;
+      if (f.pointer || !is_object(leaf)) continue;
       const Type* held = model.find(leaf.name);
       if (held->package == package) visit(held);
     }
@@ -141,7 +141,7 @@ std::string structs_header(const Model& model, const std::string& package) {
     for (const Field& f : type->fields) {
       const TypeRef& leaf = innermost(f.type);
       deque = deque || (leaf.name == "bool" && f.type.form == TypeRef::kList);
-      if (!is_scalar(leaf.name) && model.find(leaf.name)->package != package) others.insert(model.find(leaf.name)->package);
+      if (is_object(leaf) && model.find(leaf.name)->package != package) others.insert(model.find(leaf.name)->package);
     }
   }
   std::ostringstream out;
@@ -157,15 +157,17 @@ std::string structs_header(const Model& model, const std::string& package) {
   return out.str();
 }
 
-std::string structs_source(const Model& model, const std::string& package) {
+std::string structs_source(const Model& model, const std::string& package, const std::string& file) {
   std::ostringstream out;
   out << "// Made by knarr_schemagen from src/schema/api/*.kapi; edit those.\n#include \"knarr/schema/api/" << file_stem(package) << ".h\"\n\n"
       << "#include <cstddef>\n\n#include \"schema/layout.h\"\n\n"
       << "#pragma GCC diagnostic ignored \"-Winvalid-offsetof\"  // the structs have neither bases nor virtual functions\n\n"
       << "namespace knarr::schema::tables {\n";
-  for (const Type* type : types_of(model, package)) out << "extern const Type " << file_stem(package) << "_" << type->name << ";\n";
+  std::vector<const Type*> types = in_order(model, package);
+  std::erase_if(types, [&](const Type* type) { return type->file != file; });
+  for (const Type* type : types) out << "extern const Type " << file_stem(package) << "_" << type->name << ";\n";
   out << "}  // namespace knarr::schema::tables\n\nnamespace " << cpp_namespace(package) << " {\n\n";
-  for (const Type* type : in_order(model, package)) {
+  for (const Type* type : types) {
     const std::string& n = type->name;
     if (!is_leaf(*type)) {
       out << n << "::" << n << "() = default;\n"

@@ -29,6 +29,7 @@ std::string symbol(const std::string& full_name) {  // core/v1.Pod → core_v1_P
 const char* shape_of(const TypeRef& ref) {
   if (ref.form == TypeRef::kList) return "kList";
   if (ref.form == TypeRef::kMap) return "kMap";
+  if (!ref.alternative.empty()) return "kAny";
   static const std::map<std::string, const char*> words = {
       {"string", "kString"}, {"int32", "kInt32"},         {"int64", "kInt64"},       {"bool", "kBool"},         {"double", "kDouble"},
       {"bytes", "kBytes"},   {"time", "kTime"},           {"microTime", "kMicroTime"}, {"duration", "kDuration"}, {"quantity", "kQuantity"},
@@ -90,6 +91,9 @@ class Writer {
     const TypeRef& leaf = innermost(f.type);
     if (leaf.name == "raw") body_ << ", .any = AnyKind::kObject";
     if (leaf.name == "fieldsV1") body_ << ", .any = AnyKind::kFieldsV1";
+    if (leaf.alternative == "array") body_ << ", .any = AnyKind::kTypeOrArray";
+    if (leaf.alternative == "bool") body_ << ", .any = AnyKind::kTypeOrBool";
+    if (leaf.alternative == "strings") body_ << ", .any = AnyKind::kTypeOrStrings";
     if (!is_scalar(leaf.name)) body_ << ", .type = &" << symbol(leaf.name);
     if (f.required) body_ << ", .required = true";
     std::string s = shape;
@@ -181,7 +185,9 @@ class Writer {
            << ", .subresources = " << (r.subresources.empty() ? "{}" : "sub_" + name)
            << ", .field_selectors = " << list(r.field_selectors) << ", .storage_version_hash = " << quoted(r.hash)
            << ", .type = &" << symbol(type.full_name())
-           << ", .storage_name = " << quoted(type.group.empty() ? r.plural : r.plural + "." + type.group)
+           << ", .storage_name = "
+           << quoted(!r.stored.empty() ? r.stored : type.group.empty() ? r.plural : r.plural + "." + type.group)
+           << ", .storage = " << (r.stored.empty() ? "true" : "false")
            << ", .doc = " << quoted(r.doc) << ", .columns = " << (r.columns.empty() ? "{}" : "columns_" + name) << "},\n";
     }
     body_ << "constexpr Resource resource_rows[] = {\n" << rows.str() << "};\n";
