@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Makes an OCI image archive with nothing but shell, tar and sha256sum: make-image.sh NAME:TAG OUT.tar [ROOT]
-# Its file system is the directory ROOT, or Debian's static busybox with a link for each of its applets.
+# Makes an OCI image archive with nothing but shell, tar and sha256sum: make-image.sh NAME:TAG OUT.tar [ROOT [CONFIG]]
+# Its file system is the directory ROOT, or Debian's static busybox with a link for each of its applets; CONFIG is the JSON of what a
+# container takes from it (Entrypoint, Cmd, Env, User, ...), a shell when none is given.
 set -euo pipefail
-name=${1:?usage: make-image.sh NAME:TAG OUT.tar [ROOT]}
-out=$(realpath -m "${2:?usage: make-image.sh NAME:TAG OUT.tar [ROOT]}")
+name=${1:?usage: make-image.sh NAME:TAG OUT.tar [ROOT [CONFIG]]}
+out=$(realpath -m "${2:?usage: make-image.sh NAME:TAG OUT.tar [ROOT [CONFIG]]}")
 root=${3:-}
+settings=${4:-'{"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],"Cmd":["sh"]}'}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/image/blobs/sha256"
@@ -41,7 +43,7 @@ esac
 tar --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$root" -cf "$work/layer" .
 layer=$(put "$work/layer")
 cat >"$work/config" <<JSON
-{"architecture":"$architecture","os":"linux","config":{"Env":["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],"Cmd":["sh"]},"rootfs":{"type":"layers","diff_ids":["sha256:$layer"]}}
+{"architecture":"$architecture","os":"linux","config":$settings,"rootfs":{"type":"layers","diff_ids":["sha256:$layer"]}}
 JSON
 config=$(put "$work/config")
 cat >"$work/manifest" <<JSON
