@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Two files of name<TAB>value lines as a Markdown table with ratios: table.py OURS PEERS NAME-OF-PEER. Repeated names: the median."""
+"""name<TAB>value lines as a Markdown table: table.py OURS [PEERS NAME-OF-PEER]. Repeated names: the median. With a peer, the ratio
+says how many times better ours is: more of what ends with _per_s, less of everything else."""
 import statistics
 import sys
 
@@ -12,7 +13,13 @@ def read(path):
     return {name: statistics.median(values) for name, values in figures.items()}
 
 
-ours, peers = read(sys.argv[1]), read(sys.argv[2])
+ours = read(sys.argv[1])
+if len(sys.argv) == 2:
+    print("| figure | knarr |\n|---|---|")
+    for name, value in ours.items():
+        print(f"| {name} | {value:.10g} |")
+    sys.exit()
+peers = read(sys.argv[2])
 print(f"| figure | knarr | {sys.argv[3]} | ratio |\n|---|---|---|---|")
 for name, value in ours.items():
     peer = peers.get(name)
