@@ -13,7 +13,9 @@ namespace {
 const schema::Resource* find_storage(std::string_view storage_name) {
   static const std::map<std::string_view, const schema::Resource*> by_name = [] {
     std::map<std::string_view, const schema::Resource*> map;
-    for (const schema::Resource& resource : schema::resources()) map.emplace(resource.storage_name, &resource);
+    for (const schema::Resource& resource : schema::resources()) {
+      if (resource.storage) map.emplace(resource.storage_name, &resource);
+    }
     return map;
   }();
   const auto found = by_name.find(storage_name);

@@ -18,6 +18,14 @@ namespace knarr::schema {
 // are dropped, so that the result is what upstream would store.
 Status normalize(const Type& type, json::Value& object, json::Allocator& alloc, std::vector<std::string>& unknown);
 
+// Turns an object of one version into the same object in another, with kind and apiVersion. The versions of a resource have the
+// same storage_name. Custom resources whose strategy is None change their apiVersion only. Call it before the wanted version's
+// defaults are set. Error: the versions are not of one resource.
+Status convert(const Resource& from, const Resource& to, json::Value& object, json::Allocator& alloc);
+
+// The size of a workload as autoscaling/v1 Scale (deployments, replicasets, statefulsets, replicationcontrollers).
+json::Document scale_of(const Resource& resource, const json::Value& object);
+
 // Sets what upstream's defaulting sets on create and update.
 void apply_defaults(const Resource& resource, json::Value& object, json::Allocator& alloc);
 
