@@ -115,6 +115,7 @@ else
   [[ -x build/release/store_kill_loop ]] && check store-kill-loop build/release/store_kill_loop 200
   ((EUID == 0)) && check quickstart examples/quickstart.sh --once
   run_preset asan $all
+  check fuzz-smoke test/fuzz/run.sh --smoke build/asan 2
   run_preset tsan $all
 fi
 if $all; then
