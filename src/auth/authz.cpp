@@ -33,6 +33,9 @@ class UnionAuthorizer : public Authorizer {
     }
     return out;
   }
+  void list_rules(const UserInfo& user, std::string_view ns, UserRules& out) override {
+    for (const auto& part : parts_) part->list_rules(user, ns, out);
+  }
 
  private:
   const std::vector<std::shared_ptr<Authorizer>> parts_;

@@ -19,6 +19,20 @@ struct Attributes {
   bool resource_request = false;
   std::string_view group, version, resource, subresource, ns, name;  // resource requests
   std::string_view path;                                             // all requests
+  bool explain = false;  // the reason is wanted even when it is allowed
+};
+
+// What somebody may do: verbs on resources, or on paths. As rbac.authorization.k8s.io/v1 PolicyRule.
+struct PolicyRule {
+  std::vector<std::string> verbs, api_groups, resources, resource_names, non_resource_urls;
+  bool operator==(const PolicyRule&) const = default;
+};
+
+// The rules of a user in a namespace, as far as an authoriser can list them.
+struct UserRules {
+  std::vector<PolicyRule> rules;
+  bool incomplete = false;
+  std::vector<std::string> errors;  // why, and what could not be resolved
 };
 
 enum class Decision { kDeny, kAllow, kNoOpinion };
@@ -33,6 +47,8 @@ class Authorizer {
  public:
   virtual ~Authorizer() = default;
   virtual Authorization authorize(const Attributes& attributes) = 0;
+  // Adds what it can tell of the user's rules; those who can list none add nothing.
+  virtual void list_rules(const UserInfo&, std::string_view /*ns*/, UserRules&) {}
 };
 
 // Everything is allowed to members of these groups; no opinion on others.
