@@ -6,14 +6,45 @@
 
 #include "knarr/codec/base64.h"
 #include "knarr/codec/quantity.h"
+#include "knarr/schema/custom.h"
 #include "knarr/schema/machinery.h"
+#include "schema/defaults.h"
 #include "schema/documents.h"
 
 namespace knarr::schema {
-namespace {
 
 using json::Allocator;
 using json::Value;
+
+namespace defaults {
+
+void set_if_empty(Value& object, std::string_view key, std::string_view text, Allocator& alloc) {
+  if (json::get_string(object, key).empty()) json::set(object, key, text, alloc);
+}
+
+void set_if_absent(Value& object, std::string_view key, Value value, Allocator& alloc) {
+  if (json::find(object, key) == nullptr) json::set(object, key, std::move(value), alloc);
+}
+
+void copy_missing(Value& owner, std::string_view to, std::string_view from, Allocator& alloc) {
+  const Value* source = json::find(owner, from);
+  if (source == nullptr || !source->IsObject()) return;
+  Value missing = json::copy(*source, alloc);
+  Value& target = json::ensure_object(owner, {to}, alloc);
+  for (auto& [key, value] : missing.GetObject()) {
+    if (json::find(target, json::view(key)) == nullptr) json::set(target, json::view(key), std::move(value), alloc);
+  }
+}
+
+void add(Rules& rules, std::string_view type, Rule rule) { rules.emplace(find_type(type), rule); }
+
+}  // namespace defaults
+
+namespace {
+
+using defaults::copy_missing;
+using defaults::Rules;
+using defaults::set_if_empty;
 
 bool is_unset(const Value* value, bool pointer) {
   if (value == nullptr || value->IsNull()) return true;
@@ -52,10 +83,6 @@ bool is_latest(std::string_view image) {
   return tag == "latest" && is_repository(has_registry ? name.substr(first + 1) : name);
 }
 
-void set_if_empty(Value& object, std::string_view key, std::string_view text, Allocator& alloc) {
-  if (json::get_string(object, key).empty()) json::set(object, key, text, alloc);
-}
-
 void default_container(Value& container, Allocator& alloc) {
   set_if_empty(container, "imagePullPolicy", is_latest(json::get_string(container, "image")) ? "Always" : "IfNotPresent", alloc);
 }
@@ -75,16 +102,6 @@ void default_pod_spec(Value& spec, Allocator& alloc) {
   if (name.empty()) return;
   json::set(spec, "serviceAccountName", name, alloc);
   json::set(spec, "serviceAccount", name, alloc);
-}
-
-void copy_missing(Value& owner, std::string_view to, std::string_view from, Allocator& alloc) {
-  const Value* source = json::find(owner, from);
-  if (source == nullptr || !source->IsObject()) return;
-  Value missing = json::copy(*source, alloc);
-  Value& target = json::ensure_object(owner, {to}, alloc);
-  for (auto& [key, value] : missing.GetObject()) {
-    if (json::find(target, json::view(key)) == nullptr) json::set(target, json::view(key), std::move(value), alloc);
-  }
 }
 
 // What the containers of a pod need at its busiest: all that run together, or an init container beside the sidecars that
@@ -210,20 +227,21 @@ void default_service_spec(Value& spec, Allocator& alloc) {
     json::set(spec, "allocateLoadBalancerNodePorts", Value(true), alloc);
 }
 
-void default_load_balancer_ingress(Value& ingress, Allocator& alloc) {
-  if (!json::get_string(ingress, "ip").empty()) set_if_empty(ingress, "ipMode", "VIP", alloc);
+void default_service(Value& service, Allocator& alloc) {
+  if (json::get_string(service, {"spec", "type"}) != "LoadBalancer") return;
+  Value* ingress = json::find(service, {"status", "loadBalancer", "ingress"});
+  if (ingress == nullptr || !ingress->IsArray()) return;
+  for (Value& point : ingress->GetArray()) {
+    if (!json::get_string(point, "ip").empty()) set_if_empty(point, "ipMode", "VIP", alloc);
+  }
 }
 
-using Rule = void (*)(Value& object, Allocator& alloc);
-
-// Rules of a type, which run after its fields and all below it have their own defaults.
-const std::map<const Type*, Rule>& rules() {
-  static const std::map<const Type*, Rule> table = [] {
-    std::map<const Type*, Rule> out;
-    for (const auto& [name, rule] : std::initializer_list<std::pair<std::string_view, Rule>>{
+const Rules& rules() {
+  static const Rules table = [] {
+    Rules out;
+    for (const auto& [name, rule] : std::initializer_list<std::pair<std::string_view, defaults::Rule>>{
              {"core/v1.Container", default_container},
              {"core/v1.EphemeralContainer", default_container},
-             {"core/v1.LoadBalancerIngress", default_load_balancer_ingress},
              {"core/v1.Namespace", default_namespace},
              {"core/v1.NodeSpec", default_node_spec},
              {"core/v1.NodeStatus", default_node_status},
@@ -231,12 +249,14 @@ const std::map<const Type*, Rule>& rules() {
              {"core/v1.PodSpec", default_pod_spec},
              {"core/v1.PodStatus", default_pod_status},
              {"core/v1.Secret", default_secret},
+             {"core/v1.Service", default_service},
              {"core/v1.ServicePort", default_service_port},
              {"core/v1.ServiceSpec", default_service_spec},
              {"core/v1.Volume", default_volume},
-         }) {
-      if (const Type* type = find_type(name)) out.emplace(type, rule);
-    }
+         })
+      defaults::add(out, name, rule);
+    defaults::add_workload_rules(out);
+    defaults::add_other_rules(out);
     return out;
   }();
   return table;
@@ -309,6 +329,7 @@ void walk(const Type& type, Value& object, Allocator& alloc) {
 }  // namespace
 
 void apply_defaults(const Resource& resource, Value& object, Allocator& alloc) {
+  if (resource.custom) return custom::apply_defaults(resource, object, alloc);
   if (resource.type != nullptr && object.IsObject()) walk(*resource.type, object, alloc);
 }
 

@@ -1,6 +1,7 @@
 // Which parts of an object each endpoint may change.
 #include <algorithm>
 
+#include "knarr/schema/custom.h"
 #include "knarr/schema/machinery.h"
 
 namespace knarr::schema {
@@ -65,6 +66,13 @@ void prepare_status(const Resource& resource, Value& object, const Value& old, A
   const Value* old_metadata = json::find(old, "metadata");
   Value* metadata = json::find(object, "metadata");
   if (!metadata || !metadata->IsObject() || !old_metadata) return;
+  if (resource.custom) {  // also its metadata stays, but for who owns which field
+    Value managed(rapidjson::kArrayType);
+    if (Value* fields = json::find(*metadata, "managedFields")) managed = std::move(*fields);
+    metadata->CopyFrom(*old_metadata, alloc);
+    json::set(*metadata, "managedFields", std::move(managed), alloc);
+    return;
+  }
   if (resource.storage_name == "pods") {
     take(*metadata, *old_metadata, "ownerReferences", alloc);
     // Set once, when the pod is created; agents need not repeat it.
@@ -100,9 +108,10 @@ void prepare(const Resource& resource, std::string_view subresource, Value& obje
   }
 }
 
-bool generation_differs(const Resource&, const Value& object, const Value& old) {
-  const auto counts = [](std::string_view key) {
-    return key != "metadata" && key != "status" && key != "kind" && key != "apiVersion";
+bool generation_differs(const Resource& resource, const Value& object, const Value& old) {
+  const bool with_status = resource.custom && !resource.custom->has_status();
+  const auto counts = [&](std::string_view key) {
+    return key != "metadata" && (key != "status" || with_status) && key != "kind" && key != "apiVersion";
   };
   static const Value kNone;
   for (const auto& member : object.GetObject()) {

@@ -8,6 +8,7 @@
 #include "knarr/codec/time.h"
 #include "knarr/schema/api/coordination_v1.h"
 #include "knarr/schema/api/core_v1.h"
+#include "knarr/schema/custom.h"
 #include "knarr/schema/machinery.h"
 #include "schema/documents.h"
 
@@ -309,6 +310,7 @@ std::vector<Column> columns(const Resource& resource) {
 }
 
 void print_row(const Resource& resource, const Value& object, WallTime now, Value& cells, Allocator& alloc) {
+  if (resource.custom) return custom::print_row(resource, object, now, cells, alloc);
   cells.SetArray();
   Row row(now, cells, alloc);
   if (Printer printer = printer_of(resource.type)) return printer(object, row);
@@ -318,6 +320,7 @@ void print_row(const Resource& resource, const Value& object, WallTime now, Valu
 }
 
 std::string field_value(const Resource& resource, const Value& object, std::string_view field) {
+  if (resource.custom) return custom::field_value(object, field);
   if (field == "spec.host") field = "spec.nodeName";  // its old name
   const Value* value = &object;
   for (std::string_view rest = field; value != nullptr && !rest.empty();) {

@@ -15,20 +15,6 @@ const Field* Type::find(std::string_view json_name) const {
 std::span<const Resource> resources() { return tables::all_resources; }
 std::span<const Type* const> types() { return tables::all_types; }
 
-const Resource* find_resource(std::string_view group, std::string_view version, std::string_view plural) {
-  for (const Resource& r : resources()) {
-    if (r.plural == plural && r.group == group && r.version == version) return &r;
-  }
-  return nullptr;
-}
-
-const Resource* find_kind(std::string_view group, std::string_view version, std::string_view kind) {
-  for (const Resource& r : resources()) {
-    if (r.kind == kind && r.group == group && r.version == version) return &r;
-  }
-  return nullptr;
-}
-
 const Type* find_type(std::string_view name) {
   auto all = types();
   auto it = std::lower_bound(all.begin(), all.end(), name, [](const Type* type, std::string_view n) { return type->name < n; });

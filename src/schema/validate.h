@@ -17,7 +17,8 @@ using NameRule = names::Problems (*)(std::string_view name);
 inline constexpr std::string_view kImmutable = "field is immutable";
 
 // Metadata. `old` is null on create.
-void object_meta(const meta::ObjectMeta& m, const meta::ObjectMeta* old, bool namespaced, NameRule rule, FieldErrors& errors);
+void object_meta(const meta::ObjectMeta& m, const meta::ObjectMeta* old, bool namespaced, NameRule rule, FieldErrors& errors,
+                 const Path& path = Path("metadata"));
 void labels(const std::map<std::string, std::string>& labels, const Path& path, FieldErrors& errors);
 void label_selector(const meta::LabelSelector& selector, const Path& path, FieldErrors& errors);
 // A finalizer is one of Kubernetes' own or has a prefix.

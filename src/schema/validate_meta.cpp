@@ -142,8 +142,7 @@ void known_finalizer(const std::string& name, const Path& path, FieldErrors& err
     errors.invalid(path, name, "name is neither a standard finalizer name nor is it fully qualified");
 }
 
-void object_meta(const meta::ObjectMeta& m, const meta::ObjectMeta* old, bool namespaced, NameRule rule, FieldErrors& errors) {
-  Path path("metadata");
+void object_meta(const meta::ObjectMeta& m, const meta::ObjectMeta* old, bool namespaced, NameRule rule, FieldErrors& errors, const Path& path) {
   if (old) update(m, *old, path, errors);
   // What is immutable was right when it was written.
   if (!old || m.name != old->name || m.namespace_ != old->namespace_) name_and_namespace(m, namespaced, rule, path, errors);
