@@ -58,6 +58,9 @@ void StoreImpl::run(std::vector<CommitJobPtr>& batch) {
     case CommitJob::Kind::kFlush:
       batch.front()->status = journal_lazy();
       break;
+    case CommitJob::Kind::kRewrite:
+      batch.front()->status = journal_again(batch.front()->resource);
+      break;
     case CommitJob::Kind::kMaintain:
       maintain();
       break;
@@ -180,6 +183,20 @@ Status StoreImpl::journal_lazy() {
   Lock lock(background_mutex_);
   lazy_due_.reset();
   return Status::OK();
+}
+
+Status StoreImpl::journal_again(ResourceId resource) {
+  KNARR_RETURN_IF_ERROR(journal_lazy());  // what is on disk is then what is in memory
+  ListResult all;
+  {
+    const Table& table = tables_.at(resource);
+    FairReadLock lock(table.mutex);
+    table.list({}, all);
+  }
+  std::vector<Record> records;
+  records.reserve(all.objects.size());
+  for (const ObjectPtr& object : all.objects) records.push_back(record_of(*object, false));
+  return records.empty() ? Status::OK() : append(records, revision());
 }
 
 Record StoreImpl::record_of(const Object& object, bool deleted) const {

@@ -155,9 +155,10 @@ void StoreImpl::background() {
   }
 }
 
-Status StoreImpl::submit(CommitJob::Kind kind) {
+Status StoreImpl::submit(CommitJob::Kind kind, ResourceId resource) {
   auto job = std::make_shared<CommitJob>();
   job->kind = kind;
+  job->resource = resource;
   queue_.submit(job);
   return std::move(job->status);
 }
@@ -172,6 +173,8 @@ Result<std::vector<ObjectPtr>> StoreImpl::commit(std::span<Write> writes, Durabi
 }
 
 Status StoreImpl::flush() { return submit(CommitJob::Kind::kFlush); }
+
+Status StoreImpl::rewrite(ResourceId resource) { return submit(CommitJob::Kind::kRewrite, resource); }
 
 ObjectPtr StoreImpl::get(ResourceId resource, std::string_view key) const {
   const Table& table = tables_.at(resource);

@@ -20,9 +20,10 @@
 namespace knarr::store {
 
 struct CommitJob : GroupJob {
-  enum class Kind { kCommit, kFlush, kMaintain, kRetry };
+  enum class Kind { kCommit, kFlush, kMaintain, kRetry, kRewrite };
 
   Kind kind = Kind::kCommit;
+  ResourceId resource = 0;  // of kRewrite
   std::span<Write> writes;
   bool lazy = false;
   Status status;
@@ -51,6 +52,7 @@ class StoreImpl : public Store {
   Revision revision() const override { return revision_.load(std::memory_order_acquire); }
   Revision compacted_revision() const override;
   Status flush() override;
+  Status rewrite(ResourceId resource) override;
   Status health() const override;
   Stats stats() const override;
 
@@ -62,13 +64,14 @@ class StoreImpl : public Store {
   void commit_durable(std::span<CommitJob* const> jobs);
   Status make_room_for_lazy(const Batch& batch);
   Status journal_lazy();
+  Status journal_again(ResourceId resource);
   void maintain();
   Status append(std::span<const Record> records, Revision last, std::span<const std::string_view> lazy_resources = {});
   Record record_of(const Object& object, bool deleted) const;
   void publish(const std::vector<EventPtr>& events, Revision last);
   void trim_rings(const std::vector<EventPtr>& events, std::vector<EventPtr>& garbage);
 
-  Status submit(CommitJob::Kind kind);
+  Status submit(CommitJob::Kind kind, ResourceId resource = 0);
   void background();
 
   using TimePoint = std::chrono::steady_clock::time_point;

@@ -185,6 +185,9 @@ class Store {
   virtual Revision revision() const = 0;            // of the last published write
   virtual Revision compacted_revision() const = 0;  // watches from before this answer 410, on every resource
   virtual Status flush() = 0;                       // journals what is lazy, now
+  // Journals every object of the resource once more, unchanged and with its revision, in one transaction: after what the
+  // journal does to its bytes has changed (a new key). Watchers see nothing of it.
+  virtual Status rewrite(ResourceId resource) = 0;
   virtual Status health() const = 0;                // the last journal error, until the journal works again
 
   struct Stats {
