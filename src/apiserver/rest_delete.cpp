@@ -15,6 +15,7 @@ using json::Document;
 using json::Value;
 
 constexpr int kConflictAttempts = 64;
+constexpr size_t kRemovedAtOnce = 256;  // of many deletions, as one commit
 constexpr std::string_view kOrphan = "orphan", kForeground = "foregroundDeletion";
 
 Status validate_delete_params(const DeleteParams& params) {
@@ -203,64 +204,110 @@ Status DeleteParams::merge_body(std::string_view body) {
   return Status::OK();
 }
 
+// A deletion on its way: what it answers, and the write that has to be made first, if there is one.
+struct Rest::Impl::Deletion {
+  Answer answer;
+  std::optional<store::Write> write;
+  bool shows_object = false;  // answers the object as committed
+  store::Durability durability = store::Durability::kDurable;
+};
+
+Result<Rest::Impl::Deletion> Rest::Impl::prepare_deletion(RequestContext& context, const Removal& removal) const {
+  const Target& target = removal.target;
+  const DeleteParams& params = removal.params;
+  const schema::Resource& resource = *target.resource;
+  const store::ObjectPtr existing = store->get(id(resource), object_key(target.ns, target.name));
+  if (!existing) return not_found_error(resource, target.name);
+  KNARR_ASSIGN(Document object, json::parse(existing->value));
+  KNARR_RETURN_IF_ERROR(check_preconditions(resource, target.name, params, object, revision_digits(*existing)));
+  const Document old = json::copy(object);
+  AdmissionRequest request{
+      Operation::kDelete, &resource,       target.subresource, target.ns, target.name, nullptr, &old,
+      &context.user,      context.dry_run, &context.warnings};
+  KNARR_RETURN_IF_ERROR(admit(request));
+  KNARR_RETURN_IF_ERROR(admission_validate(request));
+
+  const Step step = plan(resource, object, params, now());
+  Deletion deletion;
+  // As upstream, which answers 202 only to those who asked with the old option.
+  if (step != Step::kRemove && params.orphan_dependents && !*params.orphan_dependents) deletion.answer.code = 202;
+  if (step == Step::kPending) {
+    deletion.answer.object = existing;
+    return deletion;
+  }
+  Encoded encoded = encode_object(resource, object);
+  deletion.shows_object = step == Step::kMark || strategy_of(resource).returns_deleted;
+  if (!deletion.shows_object) {
+    deletion.answer.body = success_json(resource, target.name, meta_string(object, "uid"));
+  } else if (context.dry_run) {
+    deletion.answer.body = unstored_text(encoded, revision_digits(*existing));
+  }
+  if (context.dry_run) return deletion;
+  deletion.durability = durability_of(resource, target.ns);
+  deletion.write = write_over(step == Step::kMark ? store::Write::Op::kPut : store::Write::Op::kDelete, resource,
+                              *existing, object, std::move(encoded));
+  return deletion;
+}
+
 Result<Answer> Rest::remove(RequestContext& context, const Target& target, const DeleteParams& params) {
   KNARR_RETURN_IF_ERROR(validate_delete_params(params));
-  const schema::Resource& resource = *target.resource;
-  const store::ResourceId id = impl_->id(resource);
-  const std::string key = object_key(target.ns, target.name);
   for (int attempt = 1;; ++attempt) {
-    const store::ObjectPtr existing = impl_->store->get(id, key);
-    if (!existing) return not_found_error(resource, target.name);
-    KNARR_ASSIGN(Document object, json::parse(existing->value));
-    KNARR_RETURN_IF_ERROR(check_preconditions(resource, target.name, params, object, revision_digits(*existing)));
-    const Document old = json::copy(object);
-    AdmissionRequest request{
-        Operation::kDelete, &resource,       target.subresource, target.ns, target.name, nullptr, &old,
-        &context.user,      context.dry_run, &context.warnings};
-    KNARR_RETURN_IF_ERROR(impl_->admit(request));
-    KNARR_RETURN_IF_ERROR(impl_->admission_validate(request));
-
-    const Step step = plan(resource, object, params, impl_->now());
-    Answer answer;
-    // As upstream, which answers 202 only to those who asked with the old option.
-    if (step != Step::kRemove && params.orphan_dependents && !*params.orphan_dependents) answer.code = 202;
-    if (step == Step::kPending) {
-      answer.object = existing;
-      return answer;
-    }
-    Encoded encoded = encode_object(resource, object);
-    if (context.dry_run) {
-      answer.body = step == Step::kMark || strategy_of(resource).returns_deleted
-                        ? unstored_text(encoded, revision_digits(*existing))
-                        : success_json(resource, target.name, meta_string(object, "uid"));
-      return answer;
-    }
-    store::Write write = write_over(step == Step::kMark ? store::Write::Op::kPut : store::Write::Op::kDelete, resource,
-                                    *existing, object, std::move(encoded));
-    auto committed = impl_->store->commit({&write, 1}, durability_of(resource, target.ns));
+    KNARR_ASSIGN(Impl::Deletion deletion, impl_->prepare_deletion(context, {target, params}));
+    if (!deletion.write) return std::move(deletion.answer);
+    auto committed = impl_->store->commit({&*deletion.write, 1}, deletion.durability);
     if (committed.ok()) {
-      if (step == Step::kMark || strategy_of(resource).returns_deleted) {
-        answer.object = std::move(committed->front());
-      } else {
-        answer.body = success_json(resource, target.name, meta_string(object, "uid"));
-      }
-      return answer;
+      if (deletion.shows_object) deletion.answer.object = std::move(committed->front());
+      return std::move(deletion.answer);
     }
     const Status& status = committed.status();
     const bool raced = status.is(reason::kConflict) || status.is(reason::kNotFound);
-    if (!raced || attempt == kConflictAttempts) return commit_error(status, resource, target.name);
+    if (!raced || attempt == kConflictAttempts) return commit_error(status, *target.resource, target.name);
   }
+}
+
+std::vector<Result<Answer>> Rest::remove_many(RequestContext& context, std::span<const Removal> removals) {
+  std::vector<Result<Answer>> answers;
+  answers.reserve(removals.size());
+  for (size_t begin = 0; begin < removals.size(); begin += kRemovedAtOnce) {
+    const auto batch = removals.subspan(begin, std::min(kRemovedAtOnce, removals.size() - begin));
+    std::vector<store::Write> writes;
+    std::vector<std::pair<size_t, bool>> written;  // which answer each write belongs to; whether it shows the object
+    for (const Removal& removal : batch) {
+      const Status valid = validate_delete_params(removal.params);
+      auto deletion = valid.ok() ? impl_->prepare_deletion(context, removal) : Result<Impl::Deletion>(std::move(valid));
+      if (deletion.ok() && deletion->write) {
+        writes.push_back(std::move(*deletion->write));
+        written.emplace_back(answers.size(), deletion->shows_object);
+      }
+      answers.push_back(deletion.ok() ? Result<Answer>(std::move(deletion->answer))
+                                      : Result<Answer>(std::move(deletion).status()));
+    }
+    if (writes.empty()) continue;
+    auto committed = impl_->store->commit(writes);
+    for (size_t i = 0; i < written.size(); ++i) {
+      const auto [at, shows_object] = written[i];
+      if (!committed.ok()) {  // somebody was faster with one of them: then each by itself
+        answers[at] = remove(context, removals[at].target, removals[at].params);
+      } else if (shows_object) {
+        answers[at]->object = std::move((*committed)[i]);
+      }
+    }
+  }
+  return answers;
 }
 
 Result<ListAnswer> Rest::remove_collection(RequestContext& context, const Target& target, const ListParams& selection,
                                            const DeleteParams& params) {
   KNARR_RETURN_IF_ERROR(validate_delete_params(params));
   KNARR_ASSIGN(ListAnswer listed, list(context, target, selection));
+  std::vector<Removal> removals;
+  removals.reserve(listed.objects.size());
   for (const store::ObjectPtr& object : listed.objects) {
     const auto [ns, name] = split_key(object->key);
-    const auto removed = remove(context, {target.resource, "", ns, name}, params);
-    if (!removed.ok() && !removed.status().is(reason::kNotFound)) return removed.status();
+    removals.push_back({{target.resource, "", ns, name}, params});
   }
+  for (const auto& removed : remove_many(context, removals))
+    if (!removed.ok() && !removed.status().is(reason::kNotFound)) return removed.status();
   return listed;
 }
 

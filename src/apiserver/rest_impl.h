@@ -45,6 +45,13 @@ struct Rest::Impl {
   Result<Answer> create(RequestContext& context, const Target& target, json::Document document);
   Result<Answer> commit_create(RequestContext& context, const Target& target, json::Document object);
 
+  struct Deletion;
+  Result<Deletion> prepare_deletion(RequestContext& context, const Removal& removal) const;
+
+  Result<Answer> apply(RequestContext& context, const Target& target, std::string_view body);
+  // Remembers a client's write in the object's managedFields. `old` is null on create.
+  void track(const RequestContext& context, const Target& target, json::Document& object, const json::Value* old) const;
+
   Result<Answer> bind_pod(RequestContext& context, const Target& target, std::string_view body);
   Result<Answer> finalize_namespace(RequestContext& context, const Target& target, std::string_view body);
 };

@@ -171,7 +171,7 @@ class ControlPlane {
     auto transport = client::make_inprocess_transport(*rest_, auth::internal_user("controllers"));
     KNARR_RETURN_IF_ERROR(controllers::bootstrap(*transport));
     controllers_ = controllers::start(
-        {.transport = transport, .ca_pem = ca_->certificate_pem(), .cluster_cidr = names_.cluster_cidr});
+        {.transport = transport, .rest = rest_.get(), .ca_pem = ca_->certificate_pem(), .cluster_cidr = names_.cluster_cidr});
     scheduler_ =
         scheduler::start({.transport = client::make_inprocess_transport(*rest_, auth::internal_user("scheduler"))});
     return {};

@@ -36,6 +36,7 @@ class Controller {
 };
 
 std::unique_ptr<Controller> make_namespace_controller(Context context);
+std::unique_ptr<Controller> make_garbage_collector(Context context);
 std::unique_ptr<Controller> make_pod_garbage_controller(Context context);
 std::unique_ptr<Controller> make_node_cidr_controller(Context context);
 

@@ -11,6 +11,7 @@ namespace {
 
 constexpr ControllerEntry kControllers[] = {
     {"namespace", make_namespace_controller},
+    {"garbage-collector", make_garbage_collector},
     {"pod-garbage", make_pod_garbage_controller},
     {"node-cidr", make_node_cidr_controller},
 };

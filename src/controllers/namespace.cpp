@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "controllers/controller.h"
+#include "controllers/served.h"
+#include "knarr/apiserver/document.h"
 #include "knarr/codec/json.h"
 #include "knarr/codec/time.h"
 #include "knarr/schema/type.h"
@@ -15,15 +17,13 @@ namespace {
 
 constexpr std::string_view kAccount = "default", kRootCa = "kube-root-ca.crt", kFinalizer = "kubernetes";
 
-bool lists(std::span<const std::string_view> verbs, std::string_view verb) {
-  return std::find(verbs.begin(), verbs.end(), verb) != verbs.end();
-}
+constexpr milliseconds kShortestPause{20}, kLongestPause{8'000};
 
 // What was found in a namespace that should be empty.
 struct Remaining {
   std::map<std::string, size_t> resources;   // resource.group, as upstream writes it: "pods." -> 2
   std::map<std::string, size_t> finalizers;  // "example.com/wait" -> 1
-  std::vector<std::string> failures;         // "delete pods: ..."
+  std::vector<std::string> failures;         // what went wrong
 
   bool empty() const { return resources.empty() && failures.empty(); }
 };
@@ -39,10 +39,14 @@ class NamespaceController : public Controller {
  public:
   explicit NamespaceController(Context context)
       : context_(context),
+        rest_(*context.options.rest),
+        store_(rest_.store()),
         namespaces_(context.informers.of<Namespace>()),
         accounts_(context.informers.of<ServiceAccount>()),
         config_maps_(context.informers.of<ConfigMap>()),
-        pods_(context.informers.of<Pod>()) {}
+        pods_(context.informers.of<Pod>()) {
+    request_.user = auth::internal_user("namespace-controller");
+  }
 
   void watch(client::WorkQueue& queue) override {
     auto add_namespace = [&queue](const auto& object) { queue.add(object->metadata.namespace_); };
@@ -116,8 +120,11 @@ class NamespaceController : public Controller {
     if (!remaining.empty()) {
       KNARR_RETURN_IF_ERROR(settled(report(ns, remaining)));
       if (!remaining.failures.empty()) return internal_error(remaining.failures[0]);
-      // Pods report their end by themselves; what waits for finalizers is looked at again with growing pauses.
-      queue.add_rate_limited(ns.metadata.name);
+      // Pods report their end by themselves; what waits for finalizers is looked at again with pauses that grow with
+      // the time that the namespace has waited already.
+      const auto waited = context_.options.clock->wall() - *ns.metadata.deletionTimestamp;
+      queue.add_after(ns.metadata.name,
+                      std::clamp(std::chrono::duration_cast<milliseconds>(waited / 4), kShortestPause, kLongestPause));
       return {};
     }
     Namespace last = ns;
@@ -127,46 +134,44 @@ class NamespaceController : public Controller {
             .status());
   }
 
+  // Pods go first: what they use is there until they have ended.
   Remaining empty_out(const std::string& ns, const client::WorkQueue& queue) {
     Remaining remaining;
-    for (const schema::Resource& resource : schema::resources()) {
-      if (!resource.namespaced || !lists(resource.verbs, "list") || !lists(resource.verbs, "delete")) continue;
-      client::ResourceRef ref{resource.group, resource.version, resource.plural, ""};
-      std::string name =
-          resource.group.empty() ? std::string(resource.plural) : fmt::format("{}.{}", resource.plural, resource.group);
-      auto text = context_.transport.list(
-          ref, {.namespace_ = ns, .label_selector = "", .field_selector = "", .resource_version = ""});
-      auto list = text.ok() ? client::split_list(*text) : Result<client::ListText>(text.status());
-      if (!list.ok()) {
-        remaining.failures.push_back(fmt::format("list {}: {}", name, list.status().message()));
-        continue;
-      }
-      for (std::string_view item : list->items) {
-        if (queue.shutting_down()) return remaining;
-        empty_one(ref, name, ns, item, remaining);
-      }
+    const auto resources = stored_resources();
+    for (const schema::Resource* resource : resources)
+      if (resource->storage_name == "pods") empty_resource(*resource, ns, remaining);
+    if (!remaining.resources.empty()) return remaining;
+    for (const schema::Resource* resource : resources) {
+      if (queue.shutting_down()) return remaining;
+      if (resource->namespaced && resource->storage_name != "pods") empty_resource(*resource, ns, remaining);
     }
     return remaining;
   }
 
-  void empty_one(const client::ResourceRef& ref, const std::string& resource, const std::string& ns,
-                 std::string_view item, Remaining& remaining) {
-    auto object = json::parse(item);
-    if (!object.ok()) return;
-    std::string name(json::get_string(*object, {"metadata", "name"}));
-    const json::Value* metadata = json::find(*object, "metadata");
-    if (!json::find(*metadata, "deletionTimestamp")) {
-      Status status = context_.transport.remove(ref, ns, name, {.propagation_policy = "Background"}).status();
-      if (!status.ok() && !status.is(reason::kNotFound)) {
-        remaining.failures.push_back(fmt::format("delete {} {}: {}", resource, name, status.message()));
-        return;
-      }
-      auto now = context_.transport.get(ref, ns, name);
-      if (!now.ok()) return;  // gone at once
+  void empty_resource(const schema::Resource& resource, const std::string& ns, Remaining& remaining) {
+    const store::ResourceId id = store_.resource(resource.storage_name);
+    const auto listed = store_.list(id, {.prefix = ns + "/"});
+    if (!listed.ok()) {
+      remaining.failures.push_back(std::string(listed.status().message()));
+      return;
     }
-    ++remaining.resources[fmt::format("{}.{}", ref.plural, ref.group)];
-    if (const json::Value* finalizers = json::find(*metadata, "finalizers"); finalizers && finalizers->IsArray()) {
-      for (const auto& finalizer : finalizers->GetArray()) ++remaining.finalizers[std::string(json::view(finalizer))];
+    std::vector<apiserver::Removal> removals;
+    for (const store::ObjectPtr& object : listed->objects) {
+      if (object->value.find("\"deletionTimestamp\":\"") != std::string::npos) continue;
+      const auto [in, name] = apiserver::split_key(object->key);
+      removals.push_back({{&resource, "", in, name}, {.propagation_policy = "Background"}});
+    }
+    for (const auto& removed : rest_.remove_many(request_, removals))
+      if (!removed.ok() && !removed.status().is(reason::kNotFound))
+        remaining.failures.push_back(std::string(removed.status().message()));
+    const auto left = store_.list(id, {.prefix = ns + "/"});
+    if (!left.ok() || left->objects.empty()) return;
+    remaining.resources[fmt::format("{}.{}", resource.plural, resource.group)] = left->objects.size();
+    for (const store::ObjectPtr& object : left->objects) {
+      if (object->value.find("\"finalizers\":[") == std::string::npos) continue;
+      const auto document = json::parse(object->value);
+      if (!document.ok()) continue;
+      for (const std::string& finalizer : apiserver::finalizers_of(*document)) ++remaining.finalizers[finalizer];
     }
   }
 
@@ -176,8 +181,9 @@ class NamespaceController : public Controller {
       std::string_view type, bad_reason, good_reason, good_message;
       std::string bad_message;
     } conditions[] = {
-        {"NamespaceDeletionDiscoveryFailure", "", "ResourcesDiscovered", "All resources successfully discovered", ""},
-        {"NamespaceDeletionGroupVersionParsingFailure", "", "ParsedGroupVersions",
+        {"NamespaceDeletionDiscoveryFailure", "DiscoveryFailed", "ResourcesDiscovered",
+         "All resources successfully discovered", ""},
+        {"NamespaceDeletionGroupVersionParsingFailure", "GroupVersionParsingFailed", "ParsedGroupVersions",
          "All legacy kube types successfully parsed", ""},
         {"NamespaceDeletionContentFailure", "ContentDeletionFailed", "ContentDeleted",
          "All content successfully deleted, may be waiting on finalization",
@@ -220,6 +226,9 @@ class NamespaceController : public Controller {
   }
 
   Context context_;
+  apiserver::Rest& rest_;
+  store::Store& store_;
+  apiserver::RequestContext request_;
   std::shared_ptr<client::Informer<Namespace>> namespaces_;
   std::shared_ptr<client::Informer<ServiceAccount>> accounts_;
   std::shared_ptr<client::Informer<ConfigMap>> config_maps_;

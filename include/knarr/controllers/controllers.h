@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "knarr/apiserver/rest.h"
 #include "knarr/base/clock.h"
 #include "knarr/client/client.h"
 
@@ -11,6 +12,7 @@ namespace knarr::controllers {
 
 struct Options {
   std::shared_ptr<client::Transport> transport;
+  apiserver::Rest* rest = nullptr;  // what the transport leads to: for controllers that read the store's own index
   std::string ca_pem;        // published to every namespace as ConfigMap kube-root-ca.crt
   std::string cluster_cidr;  // nodes get their share of it
   const Clock* clock = &Clock::system();

@@ -1,0 +1,72 @@
+// The controllers against the real REST verbs over a store in memory: no HTTP, no disk, no node.
+#pragma once
+
+#include <catch2/catch.hpp>
+#include <thread>
+
+#include "knarr/admission/chain.h"
+#include "knarr/apiserver/extract.h"
+#include "knarr/apiserver/rest.h"
+#include "knarr/client/inprocess.h"
+#include "knarr/client/typed.h"
+#include "knarr/codec/json.h"
+#include "knarr/controllers/controllers.h"
+#include "knarr/schema/api.h"
+#include "knarr/store/journal.h"
+
+namespace knarr::controllers::test {
+
+namespace v1 = api::core::v1;
+
+class Cluster {
+ public:
+  Cluster() {
+    store::Store::Options options;
+    options.extract = apiserver::extract_object;
+    auto opened = store::Store::open(store::make_memory_journal(), std::move(options));
+    REQUIRE(opened.ok());
+    store_ = std::move(*opened);
+    rest_ = std::make_unique<apiserver::Rest>(
+        apiserver::RestOptions{.store = store_.get(), .admission = admission::default_chain(*store_)});
+    transport = client::make_inprocess_transport(*rest_, auth::internal_user("test"));
+    REQUIRE(controllers::bootstrap(*transport).ok());
+    REQUIRE(controllers::bootstrap(*transport).ok());  // again: what is there stays
+    controllers_ = controllers::start(
+        {.transport = transport, .rest = rest_.get(), .ca_pem = "the CA", .cluster_cidr = "10.42.0.0/16"});
+  }
+
+  template <typename T>
+  bool exists(const std::string& ns, const std::string& name) {
+    return client::Typed<T>(transport).get(ns, name).ok();
+  }
+
+  Status create(const std::string& plural, const std::string& ns, const std::string& body) {
+    auto document = json::parse(body);
+    REQUIRE(document.ok());
+    return transport->create({"", "v1", plural, ""}, ns, json::get_string(*document, {"metadata", "name"}), body)
+        .status();
+  }
+
+  // Each lives on the ones before it.
+ private:
+  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<apiserver::Rest> rest_;
+
+ public:
+  std::shared_ptr<client::Transport> transport;
+
+ private:
+  std::unique_ptr<controllers::Controllers> controllers_;
+};
+
+// The controllers work on threads of their own: wait for what they should bring about, for at most ten seconds.
+inline bool comes_true(const std::function<bool()>& condition) {
+  auto deadline = Clock::system().mono() + seconds(10);
+  while (!condition()) {
+    if (Clock::system().mono() > deadline) return false;
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+  return true;
+}
+
+}  // namespace knarr::controllers::test
