@@ -7,6 +7,7 @@
 
 #include "render.h"
 #include "server_impl.h"
+#include "write_options.h"
 
 namespace knarr::apiserver {
 
@@ -62,33 +63,6 @@ Result<DeleteParams> delete_params(const http::Request& request, RequestContext&
   return params;
 }
 
-Result<RequestContext> make_context(const Exchange& exchange, std::string_view options_kind) {
-  const http::Request& request = exchange.request;
-  RequestContext context;
-  context.user = exchange.user;
-  std::vector<Cause> causes;
-  for (std::string_view value : request.params("dryRun")) {
-    if (value.empty()) continue;
-    if (value == "All") {
-      context.dry_run = true;
-    } else {
-      causes.push_back({"FieldValueNotSupported",
-                        fmt::format("Unsupported value: [\"{}\"]: supported values: \"All\"", value), "dryRun"});
-    }
-  }
-  const std::string_view validation = request.param("fieldValidation").value_or("");
-  context.field_validation = FieldValidation::kWarn;
-  if (validation == "Ignore") {
-    context.field_validation = FieldValidation::kIgnore;
-  } else if (validation == "Strict") {
-    context.field_validation = FieldValidation::kStrict;
-  } else if (!validation.empty() && validation != "Warn") {
-    causes.push_back(cause_unsupported("fieldValidation", validation, "\"\", \"Ignore\", \"Strict\", \"Warn\""));
-  }
-  if (!causes.empty()) return invalid_error("meta.k8s.io", options_kind, "", std::move(causes));
-  return context;
-}
-
 // A watch on its way to a client: frames as the socket takes them.
 class WatchSource final : public http::PumpSource {
  public:
@@ -126,7 +100,7 @@ bool contains(std::span<const std::string_view> list, std::string_view item) {
 
 // Subresources that Rest knows; the connecting ones are served before it is asked.
 bool rest_serves(std::string_view subresource) {
-  constexpr std::array<std::string_view, 5> kServed = {"", "status", "binding", "eviction", "finalize"};
+  constexpr std::array<std::string_view, 6> kServed = {"", "status", "binding", "eviction", "finalize", "token"};
   return std::find(kServed.begin(), kServed.end(), subresource) != kServed.end();
 }
 
@@ -263,9 +237,6 @@ class ResourceRequest {
   Status patch() {
     KNARR_ASSIGN(RequestContext context, make_context(exchange_, "PatchOptions"));
     const std::string type = media_type(request_.header("Content-Type"));
-    if (type == "application/apply-patch+yaml")
-      return Status(415, reason::kUnsupportedMediaType,
-                    "server-side apply is not served yet: use client-side apply (kubectl apply without --server-side)");
     auto patched = rest_.patch(context, target_, type, request_.body);
     return finish(context, patched);
   }

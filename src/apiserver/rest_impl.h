@@ -15,6 +15,7 @@ struct Rest::Impl {
   store::Store* store;
   const Clock* clock;
   AdmissionChain admission;
+  std::shared_ptr<const auth::ServiceAccountTokens> service_accounts;
   std::vector<store::ResourceId> ids;  // of schema::resources(), by position
   EventExpiry event_expiry;
 
@@ -25,10 +26,11 @@ struct Rest::Impl {
 
   // Reads a client's text as an object of the resource: parsed once, checked for kind and version, pruned. Unknown and
   // duplicate fields become warnings or an error, as the context says.
-  Result<json::Document> decode(RequestContext& context, const schema::Resource& resource, std::string_view text) const;
+  static Result<json::Document> decode(RequestContext& context, const schema::Resource& resource,
+                                       std::string_view text);
   // The same for a document that is there already (a patched one). Errors say only why it does not fit.
-  Status check_document(const schema::Resource& resource, json::Document& document,
-                        std::vector<std::string>& unknown) const;
+  static Status check_document(const schema::Resource& resource, json::Document& document,
+                               std::vector<std::string>& unknown);
 
   Status admit(AdmissionRequest& request) const;
   Status admission_validate(const AdmissionRequest& request) const;
@@ -36,13 +38,15 @@ struct Rest::Impl {
   // The new object from the stored one. Called again with a newer one when another writer was faster.
   using Change = std::function<Result<json::Document>(const json::Document& old)>;
   enum class Checks {
-    kClient,    // what a client sent: prepared, admitted and validated
+    kClient,    // what a client sent: remembered in managedFields, prepared, admitted and validated
+    kApplied,   // the same, managedFields being done
     kInternal,  // a change that the server itself makes: stored as it is
   };
   // Read, change, compare, write; until no other writer was faster. NotFound where there is no such object.
   Result<Answer> change(RequestContext& context, const Target& target, Checks checks, const Change& make);
 
-  Result<Answer> create(RequestContext& context, const Target& target, json::Document document);
+  // `tracked`: managedFields are done.
+  Result<Answer> create(RequestContext& context, const Target& target, json::Document document, bool tracked = false);
   Result<Answer> commit_create(RequestContext& context, const Target& target, json::Document object);
 
   struct Deletion;
@@ -53,6 +57,8 @@ struct Rest::Impl {
   void track(const RequestContext& context, const Target& target, json::Document& object, const json::Value* old) const;
 
   Result<Answer> bind_pod(RequestContext& context, const Target& target, std::string_view body);
+  Result<Answer> create_token(RequestContext& context, const Target& target, std::string_view body);
+  Status bind_token(const Target& target, const json::Value& ref, auth::TokenClaims& claims) const;
   Result<Answer> finalize_namespace(RequestContext& context, const Target& target, std::string_view body);
 };
 

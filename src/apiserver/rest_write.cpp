@@ -7,6 +7,7 @@
 #include "knarr/codec/names.h"
 #include "knarr/codec/patch.h"
 #include "knarr/codec/time.h"
+#include "knarr/schema/apply.h"
 #include "knarr/schema/machinery.h"
 #include "rest_impl.h"
 
@@ -120,7 +121,16 @@ void keep_system_metadata(Document& object, const Value& old) {
     json::remove(metadata, "deletionTimestamp");
     json::remove(metadata, "deletionGracePeriodSeconds");
   }
-  json::remove(metadata, "managedFields");
+}
+
+// Where nothing changes but the times at which managers are said to have written, these stay as they were.
+void keep_managed_times(Document& object, const Value& old) {
+  Value* now = json::find(object, {"metadata", "managedFields"});
+  const Value* before = json::find(old, {"metadata", "managedFields"});
+  if (!schema::same_but_for_times(now, before) || json::equal(*now, *before)) return;
+  Value changed = std::move(*now);
+  *now = json::copy(*before, object.GetAllocator());
+  if (!json::equal(object, old)) *now = std::move(changed);
 }
 
 void keep_namespace_finalizers(Document& object, const Value& old) {
@@ -165,13 +175,14 @@ std::string unstored_text(const Encoded& encoded, std::string_view digits) {
 }
 
 Status Rest::Impl::check_document(const schema::Resource& resource, Document& document,
-                                  std::vector<std::string>& unknown) const {
+                                  std::vector<std::string>& unknown) {
   KNARR_RETURN_IF_ERROR(check_kind(document, resource));
+  schema::mark_managed_fields_reset(document, document.GetAllocator());
   return schema::normalize(*resource.type, document, document.GetAllocator(), unknown);
 }
 
 Result<Document> Rest::Impl::decode(RequestContext& context, const schema::Resource& resource,
-                                    std::string_view text) const {
+                                    std::string_view text) {
   auto parsed = json::parse(text);
   if (parsed.ok() && parsed->IsNull()) parsed->SetObject();
   if (!parsed.ok() || !parsed->IsObject())
@@ -204,6 +215,8 @@ Status Rest::Impl::admission_validate(const AdmissionRequest& request) const {
 Result<Answer> Rest::create(RequestContext& context, const Target& target, std::string_view body) {
   const bool pods = target.resource->storage_name == "pods";
   if (pods && target.subresource == "binding") return impl_->bind_pod(context, target, body);
+  if (target.resource->storage_name == "serviceaccounts" && target.subresource == "token")
+    return impl_->create_token(context, target, body);
   if (pods && target.subresource == "eviction") return evict_pod(*this, context, target, body);
   if (target.resource->storage_name == "bindings") {  // the older way to bind: the pod is named in the body only
     const auto binding = json::parse(body);
@@ -218,18 +231,25 @@ Result<Answer> Rest::create(RequestContext& context, const Target& target, std::
   return impl_->create(context, target, std::move(document));
 }
 
-Result<Answer> Rest::Impl::create(RequestContext& context, const Target& target, Document document) {
+void Rest::Impl::track(const RequestContext& context, const Target& target, Document& object, const Value* old) const {
+  const std::string time = format_time(now());
+  schema::track_fields(*target.resource, {context.field_manager, target.subresource, time}, object, old,
+                       object.GetAllocator());
+}
+
+Result<Answer> Rest::Impl::create(RequestContext& context, const Target& target, Document document, bool tracked) {
   const schema::Resource& resource = *target.resource;
   if (resource.namespaced && target.ns.empty()) return bad_request("an empty namespace may not be set during creation");
   auto& alloc = document.GetAllocator();
   Value& metadata = metadata_of(document, alloc);
-  for (std::string_view key : {"uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
-                               "selfLink", "generation", "managedFields"})
+  for (std::string_view key : {"uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink",
+                               "generation"})
     json::remove(metadata, key);
   KNARR_RETURN_IF_ERROR(check_namespace(target, metadata, alloc));
   schema::apply_defaults(resource, document, alloc);
-
   const std::string name(meta_string(document, "name"));
+  if (!name.empty()) canonicalize(resource, document);
+  if (!tracked) track(context, target, document, nullptr);
   const std::string_view ns = resource.storage_name == "namespaces" ? std::string_view(name) : target.ns;
   AdmissionRequest request{Operation::kCreate, &resource,        "", ns, name, &document, nullptr, &context.user,
                            context.dry_run,    &context.warnings};
@@ -320,7 +340,7 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
     KNARR_ASSIGN(Document object, make(old));
     auto& alloc = object.GetAllocator();
 
-    if (checks == Checks::kClient) {
+    if (checks != Checks::kInternal) {
       Value& metadata = metadata_of(object, alloc);
       const std::string_view name = json::get_string(metadata, "name"), uid = json::get_string(metadata, "uid");
       if (!name.empty() && name != target.name)
@@ -342,6 +362,7 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
         return modified_error(resource, target.name);
       }
       schema::apply_defaults(resource, object, alloc);
+      if (checks == Checks::kClient) track(context, target, object, &old);
       AdmissionRequest request{Operation::kUpdate,
                                &resource,
                                target.subresource,
@@ -364,6 +385,7 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
       if (auto causes = schema::validate(resource, object, &old); !causes.empty())
         return invalid_error(resource, target.name, std::move(causes));
       KNARR_RETURN_IF_ERROR(admission_validate(request));
+      keep_managed_times(object, old);
     }
 
     Answer answer;
@@ -418,6 +440,7 @@ Result<Answer> Rest::update(RequestContext& context, const Target& target, std::
 
 Result<Answer> Rest::patch(RequestContext& context, const Target& target, std::string_view content_type,
                            std::string_view body) {
+  if (content_type == "application/apply-patch+yaml") return impl_->apply(context, target, body);
   enum class Kind { kJson, kMerge, kStrategic } kind;
   if (content_type == "application/json-patch+json") {
     kind = Kind::kJson;
@@ -427,7 +450,8 @@ Result<Answer> Rest::patch(RequestContext& context, const Target& target, std::s
     kind = Kind::kStrategic;
   } else {
     return unsupported_media_type_error(
-        "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json");
+        "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, "
+        "application/apply-patch+yaml");
   }
   const auto patch = json::parse(body);
   if (!patch.ok()) return bad_request(fmt::format("error decoding patch: {}", patch.status().message()));

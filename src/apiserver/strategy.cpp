@@ -98,7 +98,11 @@ void prepare_namespace(Value& ns, WallTime, Allocator& alloc) {
 bool only_heartbeats_differ(const Value& node, const Value& old) {
   const auto without_times = [](const Value& from) {
     json::Document copy = json::copy(from);
-    if (Value* metadata = json::find(copy, "metadata")) json::remove(*metadata, "resourceVersion");
+    if (Value* metadata = json::find(copy, "metadata")) {
+      json::remove(*metadata, "resourceVersion");
+      if (Value* managers = json::find(*metadata, "managedFields"); managers && managers->IsArray())
+        for (Value& manager : managers->GetArray()) json::remove(manager, "time");
+    }
     if (Value* conditions = json::find(copy, {"status", "conditions"}); conditions && conditions->IsArray())
       for (Value& condition : conditions->GetArray()) json::remove(condition, "lastHeartbeatTime");
     return copy;

@@ -183,10 +183,18 @@ class Handle final : public WatchHandle {
   std::shared_ptr<Running> watch_;
 };
 
+// The parts of the control plane are known by upstream's names to those who read managedFields.
+std::string manager_of(std::string_view user) {
+  const std::string_view component = user.substr(user.rfind(':') + 1);
+  if (component == "controllers") return "kube-controller-manager";
+  if (component == "scheduler") return "kube-scheduler";
+  return std::string(component);
+}
+
 class InProcessTransport final : public Transport {
  public:
   InProcessTransport(Rest& rest, auth::UserInfo user)
-      : rest_(rest), user_(std::move(user)), hub_(std::make_shared<WatchHub>(rest)) {}
+      : rest_(rest), user_(std::move(user)), manager_(manager_of(user_.name)), hub_(std::make_shared<WatchHub>(rest)) {}
 
   Result<std::string> get(const ResourceRef& ref, std::string_view ns, std::string_view name) override {
     KNARR_ASSIGN(const apiserver::Target target, target_of(ref, ns, name));
@@ -255,6 +263,7 @@ class InProcessTransport final : public Transport {
   apiserver::RequestContext context() const {
     apiserver::RequestContext context;
     context.user = user_;
+    context.field_manager = manager_;
     return context;
   }
 
@@ -280,6 +289,7 @@ class InProcessTransport final : public Transport {
 
   Rest& rest_;
   const auth::UserInfo user_;
+  const std::string manager_;  // in managedFields
   const std::shared_ptr<WatchHub> hub_;
 };
 

@@ -14,6 +14,7 @@
 
 #include "knarr/apiserver/admission.h"
 #include "knarr/auth/authn.h"
+#include "knarr/auth/service_account.h"
 #include "knarr/base/clock.h"
 #include "knarr/base/result.h"
 #include "knarr/schema/type.h"
@@ -26,6 +27,8 @@ enum class FieldValidation { kIgnore, kWarn, kStrict };
 // Who asks, and how.
 struct RequestContext {
   auth::UserInfo user;
+  std::string field_manager;  // who is remembered in managedFields: what the client calls itself, or is called; "": "unknown"
+  bool force = false;         // an apply takes fields from other managers
   bool dry_run = false;
   FieldValidation field_validation = FieldValidation::kIgnore;
   std::vector<std::string> warnings;  // out: for Warning headers
@@ -111,6 +114,7 @@ struct RestOptions {
   store::Store* store = nullptr;
   const Clock* clock = &Clock::system();
   AdmissionChain admission;  // see knarr/admission/chain.h
+  std::shared_ptr<const auth::ServiceAccountTokens> service_accounts;  // optional: makes their tokens
 };
 
 class Rest {
@@ -125,11 +129,12 @@ class Rest {
   Result<ListAnswer> list(RequestContext& context, const Target& target, const ListParams& params);
   Result<std::unique_ptr<Watch>> watch(RequestContext& context, const Target& target, const ListParams& params);
 
-  // Code 201. With a subresource: pods/binding, pods/eviction (then `target.name` is set).
+  // Code 201. With a subresource: pods/binding, pods/eviction, serviceaccounts/token (then `target.name` is set).
   Result<Answer> create(RequestContext& context, const Target& target, std::string_view body);
   // Code 200, or 201 where the kind may be created by an update. Subresources: "", status, namespaces/finalize.
   Result<Answer> update(RequestContext& context, const Target& target, std::string_view body);
-  // content_type: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json.
+  // content_type: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, or
+  // application/apply-patch+yaml (code 201 where it creates).
   Result<Answer> patch(RequestContext& context, const Target& target, std::string_view content_type,
                        std::string_view body);
   // The object while it waits for its node or its finalizers (202 as upstream where it does), else a Status of success.

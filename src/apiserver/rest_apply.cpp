@@ -1,0 +1,49 @@
+// Server-side apply: a configuration becomes an object's new state, whether the object exists or not.
+#include <fmt/format.h>
+
+#include "knarr/codec/time.h"
+#include "knarr/codec/yaml.h"
+#include "knarr/schema/apply.h"
+#include "rest_impl.h"
+
+namespace knarr::apiserver {
+
+using json::Document;
+
+Result<Answer> Rest::Impl::apply(RequestContext& context, const Target& target, std::string_view body) {
+  const schema::Resource& resource = *target.resource;
+  auto config = yaml::parse(body);
+  if (config.ok() && config->IsNull()) config->SetObject();
+  if (!config.ok() || !config->IsObject())
+    return bad_request(fmt::format("error decoding YAML: {}",
+                                   config.ok() ? "the configuration is no object" : config.status().message()));
+  const auto applied = [&](const json::Value* live) {
+    const std::string time = format_time(now());
+    return schema::apply(resource, {context.field_manager, target.subresource, time}, context.force, live, *config);
+  };
+  constexpr int kAttempts = 8;  // an object may come and go between the look at it and the write
+  for (int attempt = 1;; ++attempt) {
+    if (store->get(id(resource), object_key(target.ns, target.name))) {
+      auto changed = change(context, target, Checks::kApplied, [&](const Document& old) { return applied(&old); });
+      if (changed.ok() || !changed.status().is(reason::kNotFound) || attempt == kAttempts) return changed;
+      continue;
+    }
+    KNARR_ASSIGN(Document object, applied(nullptr));
+    if (const std::string_view uid = meta_string(object, "uid"); !uid.empty())
+      return conflict_error(
+          resource, target.name,
+          fmt::format("uid mismatch: the provided object specified uid {}, and no existing object was found", uid));
+    if (!target.subresource.empty()) return not_found_error(resource, target.name);
+    const std::string_view name = meta_string(object, "name");
+    if (name != target.name) {
+      if (!name.empty())
+        return bad_request(
+            fmt::format("the name of the object ({}) does not match the name on the URL ({})", name, target.name));
+      json::set(metadata_of(object, object.GetAllocator()), "name", target.name, object.GetAllocator());
+    }
+    auto created = create(context, target, std::move(object), true);
+    if (created.ok() || !created.status().is(reason::kAlreadyExists) || attempt == kAttempts) return created;
+  }
+}
+
+}  // namespace knarr::apiserver
