@@ -35,10 +35,17 @@ class Controller {
   virtual Status reconcile(const std::string& key, client::WorkQueue& queue) = 0;
 };
 
+// An index of pods by the node they are bound to.
+inline std::vector<std::string> node_of(const Pod& pod) {
+  return pod.spec.nodeName.empty() ? std::vector<std::string>{} : std::vector<std::string>{pod.spec.nodeName};
+}
+
 std::unique_ptr<Controller> make_namespace_controller(Context context);
 std::unique_ptr<Controller> make_garbage_collector(Context context);
 std::unique_ptr<Controller> make_pod_garbage_controller(Context context);
 std::unique_ptr<Controller> make_node_cidr_controller(Context context);
+std::unique_ptr<Controller> make_node_lifecycle_controller(Context context);
+std::unique_ptr<Controller> make_taint_eviction_controller(Context context);
 
 struct ControllerEntry {
   std::string_view name;

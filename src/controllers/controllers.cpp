@@ -14,6 +14,8 @@ constexpr ControllerEntry kControllers[] = {
     {"garbage-collector", make_garbage_collector},
     {"pod-garbage", make_pod_garbage_controller},
     {"node-cidr", make_node_cidr_controller},
+    {"node-lifecycle", make_node_lifecycle_controller},
+    {"taint-eviction", make_taint_eviction_controller},
 };
 
 constexpr std::string_view kNamespaces[] = {"default", "kube-system", "kube-public", "kube-node-lease"};

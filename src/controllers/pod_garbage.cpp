@@ -17,9 +17,7 @@ class PodGarbageController : public Controller {
  public:
   explicit PodGarbageController(Context context)
       : context_(context), pods_(context.informers.of<Pod>()), nodes_(context.informers.of<Node>()) {
-    by_node_ = pods_->add_index([](const Pod& pod) {
-      return pod.spec.nodeName.empty() ? std::vector<std::string>{} : std::vector<std::string>{pod.spec.nodeName};
-    });
+    by_node_ = pods_->add_index(node_of);
     ended_ = pods_->add_index(
         [](const Pod& pod) { return ended(pod) ? std::vector<std::string>{"ended"} : std::vector<std::string>{}; });
   }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "knarr/schema/taints.h"
+
 namespace knarr::scheduler {
 
 namespace {
@@ -12,19 +14,10 @@ namespace {
 using api::core::v1::NodeSelectorRequirement;
 using api::core::v1::NodeSelectorTerm;
 using api::core::v1::Taint;
-using api::core::v1::Toleration;
 using Reasons = std::vector<std::string>;
 
-bool tolerates(const Toleration& toleration, const Taint& taint) {
-  if (!toleration.effect.empty() && toleration.effect != taint.effect) return false;
-  if (!toleration.key.empty() && toleration.key != taint.key) return false;
-  if (toleration.operator_ == "Exists") return true;
-  return !toleration.key.empty() && toleration.value == taint.value;  // Equal, also when not said
-}
-
 bool tolerated(const Pod& pod, const Taint& taint) {
-  return std::any_of(pod.spec.tolerations.begin(), pod.spec.tolerations.end(),
-                     [&](const Toleration& t) { return tolerates(t, taint); });
+  return schema::find_toleration(pod.spec.tolerations, taint) != nullptr;
 }
 
 std::optional<int64_t> number(std::string_view text) {

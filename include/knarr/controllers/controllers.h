@@ -15,6 +15,7 @@ struct Options {
   apiserver::Rest* rest = nullptr;  // what the transport leads to: for controllers that read the store's own index
   std::string ca_pem;        // published to every namespace as ConfigMap kube-root-ca.crt
   std::string cluster_cidr;  // nodes get their share of it
+  milliseconds node_monitor_grace{50'000};  // a node that is silent for longer is not ready
   const Clock* clock = &Clock::system();
 };
 
