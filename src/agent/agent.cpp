@@ -7,6 +7,7 @@
 
 #include "agent/node_api.h"
 #include "agent/node_status.h"
+#include "agent/pod_resources.h"
 #include "agent/pods.h"
 #include "knarr/base/log.h"
 #include "knarr/client/https.h"
@@ -50,6 +51,7 @@ class AgentImpl : public Agent {
     for (const auto& missing : runtime_->capabilities().missing) {
       log::warn("agent", "the kernel gives less than Kubernetes asks for", {{"what", missing}});
     }
+    limit_groups();
     events_ = client::EventRecorder::make(transport_, {.component = "kubelet", .host = options_.node_name});
     sources_ = std::make_unique<ApiSources>(transport_, Clock::system());
     handlers_ = make_handlers(*runtime_);
@@ -131,6 +133,21 @@ class AgentImpl : public Agent {
     return client;
   }
 
+  void limit_groups() {
+    if (!runtime_->capabilities().cgroup_v2) return;
+    const runtime::Resources pods = node_resources(read_machine(), read_usage(options_.data_dir));
+    runtime::Resources least;
+    least.cpu_shares = cpu_shares_of_milli(0);
+    for (const auto& [group, resources] : {std::pair(kPodsGroup, pods), std::pair(kBestEffortGroup, least), std::pair(kBurstableGroup, least)}) {
+      Status status = runtime_->limit_group(group, resources);
+      if (status.ok() || status.is(reason::kNotFound)) continue;
+      log::warn("agent", "pods together are not limited", {{"group", group}, {"error", status}});
+    }
+    if (runtime_->capabilities().memory_limits) {
+      log::info("agent", "resource limits are enforced", {{"group", kPodsGroup}, {"memory", pods.memory_limit_bytes}, {"pids", pods.pids_limit}});
+    }
+  }
+
   PodServices services() {
     PodServices services;
     services.data_dir = options_.data_dir;
@@ -149,6 +166,7 @@ class AgentImpl : public Agent {
     };
     services.node_allocatable = [this] { return node_ ? node_->allocatable() : std::map<std::string, std::string>(); };
     services.node_memory_bytes = read_machine().memory_bytes;
+    services.pod_max_pids = options_.pod_max_pids;
     return services;
   }
 

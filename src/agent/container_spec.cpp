@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstring>
 
+#include "agent/pod_resources.h"
 #include "knarr/codec/quantity.h"
 
 namespace knarr::agent {
@@ -24,23 +25,9 @@ std::optional<int64_t> number(std::string_view text) {
   return value;
 }
 
-int64_t amount(const std::map<std::string, std::string>& amounts, const std::string& name, bool milli) {
-  auto it = amounts.find(name);
-  if (it == amounts.end()) return 0;
-  Quantity quantity = Quantity::parse_or_zero(it->second);
-  return milli ? quantity.milli_value() : quantity.value();
-}
-
-runtime::Resources resources_of(const core::ResourceRequirements& wanted) {
-  runtime::Resources resources;
-  resources.memory_limit_bytes = amount(wanted.limits, "memory", false);
-  if (int64_t milli = amount(wanted.limits, "cpu", true); milli > 0) {
-    resources.cpu_quota_us = std::max<int64_t>(milli * resources.cpu_period_us / 1000, 1000);
-  }
-  int64_t request = amount(wanted.requests, "cpu", true);
-  if (request == 0) request = amount(wanted.limits, "cpu", true);
-  resources.cpu_shares = std::clamp<int64_t>(request * 1024 / 1000, 2, 262144);
-  return resources;
+int64_t memory_request(const core::Container& container) {
+  auto it = container.resources.requests.find("memory");
+  return it == container.resources.requests.end() ? 0 : Quantity::parse_or_zero(it->second).value();
 }
 
 std::string seccomp_of(const core::PodSecurityContext& pod, const core::SecurityContext& own, bool privileged,
@@ -60,7 +47,7 @@ int oom_score(const ContainerInput& input) {
   const std::string& qos = input.pod.status.qosClass;
   if (qos == "Guaranteed" || input.pod.spec.priorityClassName == "system-node-critical") return -997;
   if (qos == "BestEffort" || input.node_memory_bytes <= 0) return 1000;
-  int64_t request = amount(input.container.resources.requests, "memory", false);
+  int64_t request = memory_request(input.container);
   return static_cast<int>(std::clamp<int64_t>(1000 - 1000 * request / input.node_memory_bytes, 3, 999));
 }
 
@@ -175,7 +162,7 @@ Result<runtime::ContainerSpec> make_container_spec(ContainerInput input) {
     if (own.runAsGroup) spec.run_as_group = own.runAsGroup;
   }
   spec.mounts = std::move(input.mounts);
-  spec.resources = resources_of(input.container.resources);
+  spec.resources = container_resources(input.container.resources);
   spec.oom_score_adj = oom_score(input);
   spec.terminal = input.container.tty;
   spec.stdin_open = input.container.stdin;
@@ -185,13 +172,15 @@ Result<runtime::ContainerSpec> make_container_spec(ContainerInput input) {
   return spec;
 }
 
-runtime::PodSandboxSpec make_sandbox_spec(const core::Pod& pod, const std::string& log_directory) {
+runtime::PodSandboxSpec make_sandbox_spec(const core::Pod& pod, const std::string& log_directory, int64_t max_pids) {
   runtime::PodSandboxSpec spec;
   spec.id = pod.metadata.uid;
   spec.name = pod.metadata.name;
   spec.namespace_ = pod.metadata.namespace_;
   if (!pod.spec.hostNetwork) spec.hostname = pod_hostname(pod);
   spec.log_directory = log_directory;
+  spec.cgroup_parent = pod_group(pod);
+  spec.resources = pod_resources(pod, max_pids);
   spec.host_network = pod.spec.hostNetwork;
   spec.host_pid = pod.spec.hostPID;
   spec.host_ipc = pod.spec.hostIPC;

@@ -26,7 +26,8 @@ struct ContainerInput {
 // Error: what a CreateContainerConfigError says (runAsNonRoot and the like).
 Result<runtime::ContainerSpec> make_container_spec(ContainerInput input);
 
-runtime::PodSandboxSpec make_sandbox_spec(const core::Pod& pod, const std::string& log_directory);
+// `max_pids`: how many processes the pod may have; 0 is no limit.
+runtime::PodSandboxSpec make_sandbox_spec(const core::Pod& pod, const std::string& log_directory, int64_t max_pids = 0);
 
 // The host name that the pod's containers see.
 std::string pod_hostname(const core::Pod& pod);

@@ -119,6 +119,8 @@ std::map<std::string, std::string> node_allocatable(const Machine& machine, cons
   return amounts;
 }
 
+int64_t pids_for_pods(const Usage& usage) { return std::max<int64_t>(usage.pid_max - kPidReserve, 0); }
+
 std::vector<core::NodeCondition> pressure_conditions(const Usage& usage) {
   bool memory = usage.memory_available > 0 && usage.memory_available < kMemoryReserve;
   bool disk = usage.disk_bytes > 0 && usage.disk_available < usage.disk_bytes / 100 * kDiskReservePercent;

@@ -27,6 +27,7 @@ Usage read_usage(const std::string& data_dir);
 // Capacity and what of it pods may have: without the reserves below which the node reports pressure.
 std::map<std::string, std::string> node_capacity(const Machine& machine, const Usage& usage);
 std::map<std::string, std::string> node_allocatable(const Machine& machine, const Usage& usage);
+int64_t pids_for_pods(const Usage& usage);  // 0: the machine does not say how many it can have
 
 // MemoryPressure, DiskPressure and PIDPressure as the kubelet words them; times are the caller's.
 std::vector<core::NodeCondition> pressure_conditions(const Usage& usage);

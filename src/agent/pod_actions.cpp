@@ -11,6 +11,7 @@
 #include "agent/container_spec.h"
 #include "agent/log_file.h"
 #include "agent/pod_files.h"
+#include "agent/pod_resources.h"
 #include "agent/pods.h"
 #include "knarr/base/log.h"
 #include "knarr/linux/tree.h"
@@ -94,7 +95,7 @@ bool Pods::make_sandbox(const PodPtr& pod, const PodView& view) {
     }
   }
   MonoTime began = services_.clock->mono();
-  auto sandbox = services_.runtime->run_sandbox(make_sandbox_spec(*pod, log_directory(*pod)));
+  auto sandbox = services_.runtime->run_sandbox(make_sandbox_spec(*pod, log_directory(*pod), services_.pod_max_pids));
   if (!sandbox.ok() && !sandbox.status().is(reason::kAlreadyExists)) {
     sandbox_failed(pod, "FailedCreatePodSandBox", sandbox.status().with_context("Failed to create pod sandbox"));
     return false;
@@ -127,6 +128,7 @@ bool Pods::make_sandbox(const PodPtr& pod, const PodView& view) {
     entry.retry_delay = milliseconds(0);
     for (auto& [name, container] : entry.view.containers) container.in_sandbox = false;
   });
+  if (pod_group(*pod) == kBurstableGroup) weigh_burstable();
   return true;
 }
 
@@ -164,16 +166,35 @@ bool Pods::remove_sandbox(const std::string& uid, const core::Pod& pod) {
     queue_.add_rate_limited(uid);
     return false;
   }
-  Lock lock(mutex_);
-  if (auto it = entries_.find(uid); it != entries_.end()) {
-    Entry& entry = it->second;
-    entry.view.has_sandbox = false;
-    entry.sandbox_gone = true;
-    entry.has_volumes = false;
-    for (auto& [name, container] : entry.view.containers) container.in_sandbox = false;
-    changed_.notify_all();
+  {
+    Lock lock(mutex_);
+    if (auto it = entries_.find(uid); it != entries_.end()) {
+      Entry& entry = it->second;
+      entry.view.has_sandbox = false;
+      entry.sandbox_gone = true;
+      entry.has_volumes = false;
+      for (auto& [name, container] : entry.view.containers) container.in_sandbox = false;
+      changed_.notify_all();
+    }
   }
+  if (pod_group(pod) == kBurstableGroup) weigh_burstable();
   return true;
+}
+
+// The group of burstable pods weighs as much as they asked for together. The call stays under the lock: of two at once the
+// later figure must be the one that stays.
+void Pods::weigh_burstable() {
+  Lock lock(mutex_);
+  int64_t milli = 0;
+  for (const auto& [uid, entry] : entries_) {
+    if (entry.view.has_sandbox && entry.pod && pod_group(*entry.pod) == kBurstableGroup) milli += cpu_request_milli(*entry.pod);
+  }
+  if (milli == burstable_milli_) return;
+  burstable_milli_ = milli;
+  runtime::Resources resources;
+  resources.cpu_shares = cpu_shares_of_milli(milli);
+  Status status = services_.runtime->limit_group(kBurstableGroup, resources);
+  if (!status.ok() && !status.is(reason::kNotFound)) log::warn("agent", "cannot weigh the burstable pods", {{"error", status}});
 }
 
 void Pods::warn_of_tokens(const core::Pod& pod) const {

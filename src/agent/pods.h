@@ -43,6 +43,7 @@ struct PodServices {
   std::function<network::PodNetwork*()> network;  // null until the node has its pod CIDR
   std::function<std::map<std::string, std::string>()> node_allocatable;
   int64_t node_memory_bytes = 0;
+  int64_t pod_max_pids = 0;  // 0: no limit
 };
 
 // A container as the node API looks for it.
@@ -161,6 +162,7 @@ class Pods {
   seconds grace_of(const core::Pod& pod, const PodView& view, const core::Container& container) const;
   void end_container(const PodPtr& pod, const core::Container& container, const HandlerTarget& target, seconds grace);
   bool remove_sandbox(const std::string& uid, const core::Pod& pod);
+  void weigh_burstable();
   void read_ends(const std::string& uid, const core::Pod& pod);
   std::string termination_message(const core::Pod& pod, const core::Container& container,
                                   const ContainerView& view) const;
@@ -182,6 +184,7 @@ class Pods {
   std::map<std::string, runtime::PodSandboxStatus> adopted_ KNARR_GUARDED_BY(mutex_);  // not matched yet
   std::map<uint64_t, std::function<void(const std::string&)>> end_watchers_ KNARR_GUARDED_BY(mutex_);
   uint64_t next_watcher_ KNARR_GUARDED_BY(mutex_) = 1;
+  int64_t burstable_milli_ KNARR_GUARDED_BY(mutex_) = 0;  // as the kernel was last told
   bool draining_ KNARR_GUARDED_BY(mutex_) = false;
   seconds drain_grace_ KNARR_GUARDED_BY(mutex_){0};
   client::Timers::Id refresh_timer_ KNARR_GUARDED_BY(mutex_) = 0;

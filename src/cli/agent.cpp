@@ -10,6 +10,8 @@
 #include "cli/commands.h"
 #include "cli/instance.h"
 #include "cli/join.h"
+#include "cli/notify.h"
+#include "cli/supervised.h"
 #include "knarr/base/log.h"
 #include "knarr/network/network.h"
 
@@ -34,10 +36,11 @@ int run_agent(const Options& options) {
   if (options.text("server").empty())
     return fail_usage("agent", "--server is missing: which API server to join (https://HOST:PORT)");
   bool supervised = std::getenv(kSupervisedVariable) != nullptr;
+  const Notifier notifier = Notifier::from_environment();
 
   sigset_t signals;
   sigemptyset(&signals);
-  for (int signal : {SIGTERM, SIGINT, kServerGone}) sigaddset(&signals, signal);
+  for (int signal : {SIGTERM, SIGINT, kServerGone, kMachineGoesDown}) sigaddset(&signals, signal);
   sigprocmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
   if (supervised) follow_parent();
@@ -56,6 +59,7 @@ int run_agent(const Options& options) {
   agent_options.node_ip = options.text("node-ip").empty() ? network::primary_address() : options.text("node-ip");
   agent_options.cluster_cidr = options.text("cluster-cidr");
   agent_options.node_port = std::atoi(options.text("node-port").c_str());
+  agent_options.pod_max_pids = std::atoll(options.text("pod-max-pids").c_str());
   agent_options.insecure_registries = split_list(options.text("insecure-registry"));
   agent_options.version = std::string(version());
 
@@ -77,10 +81,16 @@ int run_agent(const Options& options) {
 
   auto agent = agent::Agent::start(std::move(agent_options));
   if (!agent.ok()) return fail("agent", agent.status());
+  notifier.send("READY=1");
   int signal = 0;
   sigwait(&signals, &signal);
-  (*agent)->stop(options.flag("keep-pods") || signal == kServerGone ? agent::StopMode::kKeepPods
-                                                                    : agent::StopMode::kGraceful);
+  notifier.send("STOPPING=1");
+  // Both at once, and the lower number comes first.
+  sigset_t pending;
+  sigpending(&pending);
+  bool machine_down = signal == kMachineGoesDown || sigismember(&pending, kMachineGoesDown) == 1;
+  bool keep = !machine_down && (options.flag("keep-pods") || signal == kServerGone);
+  (*agent)->stop(keep ? agent::StopMode::kKeepPods : agent::StopMode::kGraceful);
   return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "cli/commands.h"
+#include "cli/init.h"
 #include "knarr/base/log.h"
 #include "knarr/runtime/runtime.h"
 
@@ -82,6 +83,7 @@ int run_version(const Options&) {
 int run(int argc, char** argv) {
   // The shim first: it runs once for each pod and should touch as little of this program as it can.
   if (argc > 1 && std::string_view(argv[1]) == "shim") return runtime::shim_main(argc - 1, argv + 1);
+  if (is_init(argc, argv)) return run_init(argc, argv);
 
   std::string_view name = argc > 1 ? argv[1] : "help";
   if (name == "help" || name == "--help" || name == "-h") {

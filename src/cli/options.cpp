@@ -36,6 +36,7 @@ constexpr Option kOptions[] = {
     {"cluster-cidr", "CIDR", "", kUseServer | kUseAgent,
      "addresses of pods (default: 10.42.0.0/16, or another that is free here)"},
     {"service-cidr", "CIDR", "10.43.0.0/16", kUseServer, "addresses of services"},
+    {"pod-max-pids", "COUNT", "0", kUseServer | kUseAgent, "processes that one pod may have; 0: as many as the machine has"},
     {"insecure-registry", "HOSTS", "", kUseServer | kUseAgent | kUseImage,
      "registries (HOST:PORT, separated by commas) to reach without TLS verification"},
     {"keep-pods", "", "true", kUseServer | kUseAgent,

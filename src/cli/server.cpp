@@ -3,8 +3,6 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,6 +12,8 @@
 #include "cli/commands.h"
 #include "cli/instance.h"
 #include "cli/join.h"
+#include "cli/notify.h"
+#include "cli/supervised.h"
 #include "knarr/admission/chain.h"
 #include "knarr/apiserver/extract.h"
 #include "knarr/auth/pki.h"
@@ -27,8 +27,6 @@
 #include "knarr/store/journal.h"
 #include "knarr/store/store.h"
 
-extern char** environ;
-
 namespace knarr::cli {
 
 namespace {
@@ -36,71 +34,6 @@ namespace {
 // Pod addresses to try when none are asked for: the first that nothing on this machine uses yet.
 const std::vector<std::string> kClusterCidrs = {"10.42.0.0/16", "10.44.0.0/16",  "10.46.0.0/16",    "10.48.0.0/16",
                                                 "10.50.0.0/16", "172.28.0.0/16", "192.168.192.0/18"};
-
-// The agent as a child of the server: started again when it ends, with growing pauses when it ends soon.
-class AgentProcess {
- public:
-  explicit AgentProcess(std::vector<std::string> arguments) : arguments_(std::move(arguments)) {}
-
-  Status start() {
-    std::vector<char*> argv;
-    for (auto& argument : arguments_) argv.push_back(argument.data());
-    argv.push_back(nullptr);
-    std::vector<std::string> variables;
-    for (char** v = environ; *v; ++v) variables.emplace_back(*v);
-    variables.push_back(fmt::format("{}=1", kSupervisedVariable));
-    std::vector<char*> envp;
-    for (auto& variable : variables) envp.push_back(variable.data());
-    envp.push_back(nullptr);
-
-    posix_spawnattr_t attributes;
-    posix_spawnattr_init(&attributes);
-    sigset_t none;
-    sigemptyset(&none);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-    int error = posix_spawn(&pid_, "/proc/self/exe", nullptr, &attributes, argv.data(), envp.data());
-    posix_spawnattr_destroy(&attributes);
-    started_ = Clock::system().mono();
-    if (error != 0) {
-      pid_ = -1;
-      return errno_status(error, "start knarr agent");
-    }
-    return {};
-  }
-
-  pid_t pid() const { return pid_; }
-
-  // After SIGCHLD: did the agent end? Then start it again not before restart_at().
-  void reap() {
-    int how = 0;
-    if (pid_ <= 0 || waitpid(pid_, &how, WNOHANG) != pid_) return;
-    pid_ = -1;
-    auto now = Clock::system().mono();
-    pause_ = now - started_ > seconds(30) ? milliseconds(100) : std::min(pause_ * 2, milliseconds(10'000));
-    restart_at_ = now + pause_;
-    log::warn("server", "the agent ended; starting it again, containers keep running",
-              {{"how", WIFSIGNALED(how) ? fmt::format("signal {}", WTERMSIG(how))
-                                        : fmt::format("exit code {}", WEXITSTATUS(how))},
-               {"in_ms", pause_.count()}});
-  }
-  std::optional<MonoTime> restart_at() const { return pid_ > 0 ? std::nullopt : std::optional(restart_at_); }
-
-  void stop() {
-    if (pid_ <= 0) return;
-    kill(pid_, SIGTERM);
-    int how = 0;
-    while (waitpid(pid_, &how, 0) < 0 && errno == EINTR) {
-    }
-    pid_ = -1;
-  }
-
- private:
-  std::vector<std::string> arguments_;
-  pid_t pid_ = -1;
-  MonoTime started_{}, restart_at_{};
-  milliseconds pause_{100};
-};
 
 struct Names {
   ListenAddress listen;
@@ -232,7 +165,7 @@ class ControlPlane {
     add("node-name", names_.node_name);
     add("node-ip", names_.node_ip);
     add("cluster-cidr", names_.cluster_cidr);
-    for (std::string_view name : {"node-port", "insecure-registry", "keep-pods", "log-level", "log-format"})
+    for (std::string_view name : {"node-port", "pod-max-pids", "insecure-registry", "keep-pods", "log-level", "log-format"})
       add(name, options_.text(name));
     return arguments;
   }
@@ -316,12 +249,12 @@ class ControlPlane {
 sigset_t supervised_signals() {
   sigset_t signals;
   sigemptyset(&signals);
-  for (int signal : {SIGTERM, SIGINT, SIGCHLD}) sigaddset(&signals, signal);
+  for (int signal : {SIGTERM, SIGINT, SIGCHLD, kMachineGoesDown}) sigaddset(&signals, signal);
   return signals;
 }
 
-// Waits for signals and timers; returns when asked to stop.
-void supervise(ControlPlane& plane, AgentProcess* agent) {
+// Waits for signals and timers; returns when asked to stop, with the signal for the agent.
+int supervise(ControlPlane& plane, SupervisedProcess* agent) {
   const auto kCertificateCheck = std::chrono::hours(24);
   sigset_t signals = supervised_signals();
   MonoTime next_check = Clock::system().mono() + kCertificateCheck;
@@ -332,7 +265,12 @@ void supervise(ControlPlane& plane, AgentProcess* agent) {
     timespec timeout{std::chrono::duration_cast<seconds>(wait).count(),
                      std::chrono::duration_cast<std::chrono::nanoseconds>(wait % seconds(1)).count()};
     int signal = sigtimedwait(&signals, nullptr, &timeout);
-    if (signal == SIGTERM || signal == SIGINT) return;
+    if (signal == SIGTERM || signal == SIGINT || signal == kMachineGoesDown) {
+      // A service manager may say both at once, and the kernel hands out the lower number first.
+      sigset_t pending;
+      sigpending(&pending);
+      return signal == kMachineGoesDown || sigismember(&pending, kMachineGoesDown) == 1 ? kMachineGoesDown : SIGTERM;
+    }
     if (signal == SIGCHLD && agent) agent->reap();
     auto now = Clock::system().mono();
     if (agent && agent->restart_at() && *agent->restart_at() <= now) {
@@ -383,6 +321,7 @@ int run_server(const Options& options) {
         bad_request("running pods needs root; use sudo, or --disable-agent for a control plane without pods here"));
   }
   auto begun = Clock::system().mono();
+  const Notifier notifier = Notifier::from_environment();
 
   // Blocked in every thread from the start, so that only supervise() sees them.
   sigset_t signals = supervised_signals();
@@ -403,15 +342,18 @@ int run_server(const Options& options) {
              {"version", version()},
              {"ms", elapsed.count()}});
 
-  std::optional<AgentProcess> agent;
+  notifier.send("READY=1");
+
+  std::optional<SupervisedProcess> agent;
   if (!options.flag("disable-agent")) {
-    agent.emplace(plane.agent_arguments());
+    agent.emplace("server", "agent", plane.agent_arguments(), std::vector{fmt::format("{}=1", kSupervisedVariable)});
     if (auto status = agent->start(); !status.ok()) return fail("server", status);
   }
-  supervise(plane, agent ? &*agent : nullptr);
+  const int how = supervise(plane, agent ? &*agent : nullptr);
 
-  log::info("server", "stopping", {{"keep_pods", options.text("keep-pods")}});
-  if (agent) agent->stop();  // before the API, which it may still need to report ended pods
+  notifier.send("STOPPING=1");
+  log::info("server", "stopping", {{"keep_pods", how == kMachineGoesDown ? "false" : options.text("keep-pods")}});
+  if (agent) agent->stop(how);  // before the API, which it may still need to report ended pods
   plane.stop();
   return 0;
 }

@@ -13,6 +13,7 @@
 #include "knarr/linux/devices.h"
 #include "knarr/linux/process.h"
 #include "knarr/linux/tree.h"
+#include "runtime/limits.h"
 
 namespace knarr::runtime {
 
@@ -25,17 +26,6 @@ constexpr int kStartFailed = 128;  // the exit code that Kubernetes shows for a 
 constexpr linux::CharacterDevice kDevices[] = {{1, 3}, {1, 5}, {1, 7}, {1, 8}, {1, 9}, {5, 0}, {5, 1}, {5, 2}, {136, std::nullopt}, {10, 200}};
 
 WallTime now() { return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now()); }
-
-linux::CgroupLimits to_limits(const Resources& resources) {
-  linux::CgroupLimits limits;
-  limits.memory_max = resources.memory_limit_bytes;
-  limits.memory_oom_group = limits.memory_no_swap = resources.memory_limit_bytes > 0;
-  limits.cpu_quota_us = resources.cpu_quota_us;
-  limits.cpu_period_us = resources.cpu_period_us;
-  limits.cpu_weight = linux::cpu_weight_of_shares(resources.cpu_shares);
-  limits.pids_max = resources.pids_limit;
-  return limits;
-}
 
 }  // namespace
 
@@ -118,7 +108,7 @@ Status Container::start_process(const ContainerEnvironment& environment) {
     cgroup_ = linux::Cgroup(environment.pod_cgroup.directory() + "/" + spec().id);
     if (mkdir(cgroup_.directory().c_str(), 0755) != 0 && errno != EEXIST) return errno_status(errno, fmt::format("make cgroup {}", cgroup_.directory()));
     // A limit whose controller is missing here was told by the agent in a node condition; the others must hold.
-    if (Status status = cgroup_.set(to_limits(spec().resources)); !status.ok() && !status.is(reason::kNotFound)) return status;
+    if (Status status = cgroup_.set(container_limits(spec().resources)); !status.ok() && !status.is(reason::kNotFound)) return status;
     if (environment.device_filter && !spec().security.privileged) KNARR_RETURN_IF_ERROR(linux::allow_only_devices(cgroup_, kDevices));
   }
 

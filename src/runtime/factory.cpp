@@ -14,7 +14,9 @@
 
 #include "knarr/base/log.h"
 #include "knarr/linux/caps.h"
+#include "knarr/linux/cgroup.h"
 #include "runtime/factory.h"
+#include "runtime/limits.h"
 #include "runtime/shim.h"
 
 namespace knarr::runtime {
@@ -49,6 +51,10 @@ int run_factory(const Title& title) {
   // Shims are not waited for: their end is seen by the agent's connection, their bodies go by themselves.
   std::signal(SIGCHLD, SIG_IGN);
   for (const int number : {SIGHUP, SIGINT, SIGTERM, SIGPIPE}) std::signal(number, SIG_IGN);
+  // Pods outlive the service that started them: what the service manager counts and ends with that must not be their shims.
+  if (const auto hierarchy = linux::CgroupHierarchy::detect(); hierarchy.ok()) {
+    if (const auto group = hierarchy->create(kShimsGroup); group.ok()) (void)group->add(0);
+  }
   auto loop = linux::EventLoop::create();
   if (!loop.ok()) return 1;
   const auto on_message = [&](Message message) {

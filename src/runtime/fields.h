@@ -67,6 +67,7 @@ void fields(V& v, PodSandboxSpec& s) {
   v("id", s.id), v("name", s.name), v("namespace", s.namespace_), v("hostname", s.hostname), v("logDirectory", s.log_directory);
   v("hostNetwork", s.host_network), v("hostPid", s.host_pid), v("hostIpc", s.host_ipc);
   v("shareProcessNamespace", s.share_process_namespace), v("sysctls", s.sysctls), v("cgroupParent", s.cgroup_parent);
+  v("resources", s.resources);
 }
 
 struct Rlimit {

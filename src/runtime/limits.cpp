@@ -27,6 +27,23 @@ constexpr struct {
 
 }  // namespace
 
+linux::CgroupLimits group_limits(const Resources& resources) {
+  linux::CgroupLimits limits;
+  limits.memory_max = resources.memory_limit_bytes;
+  limits.cpu_quota_us = resources.cpu_quota_us;
+  limits.cpu_period_us = resources.cpu_period_us;
+  limits.cpu_weight = linux::cpu_weight_of_shares(resources.cpu_shares);
+  limits.pids_max = resources.pids_limit;
+  return limits;
+}
+
+linux::CgroupLimits container_limits(const Resources& resources) {
+  linux::CgroupLimits limits = group_limits(resources);
+  // A container without its limits too: it may be ended because its pod or the machine has no memory left, and then as a whole.
+  limits.memory_oom_group = limits.memory_no_swap = true;
+  return limits;
+}
+
 Status set_oom_score(int adjustment) {
   const linux::UniqueFd file(open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
   if (!file) return errno_status(errno, "open /proc/self/oom_score_adj");

@@ -7,13 +7,14 @@
 #include "knarr/linux/caps.h"
 #include "knarr/linux/cgroup.h"
 #include "knarr/linux/devices.h"
+#include "runtime/limits.h"
 
 namespace knarr::runtime {
 
 namespace {
 
 bool try_device_filter(const linux::CgroupHierarchy& hierarchy) {
-  const auto group = hierarchy.create(fmt::format("knarr/probe-{}", getpid()));
+  const auto group = hierarchy.create(fmt::format("{}/probe-{}", kPodsGroup, getpid()));
   if (!group.ok()) return false;
   const bool works = linux::allow_only_devices(*group, {}).ok();
   (void)group->remove();
@@ -28,12 +29,12 @@ Probe probe_kernel() {
   const auto hierarchy = linux::CgroupHierarchy::detect();
   if (!hierarchy.ok()) {
     found.missing.push_back(hierarchy.status().message() + ": resource limits are not enforced");
-  } else if (const auto group = hierarchy->create("knarr/."); !group.ok()) {
+  } else if (const auto group = hierarchy->create(fmt::format("{}/.", kPodsGroup)); !group.ok()) {
     found.missing.push_back(group.status().message() + ": resource limits are not enforced");
   } else {
     probe.cgroup_root = hierarchy->root();
     found.cgroup_v2 = true;
-    const auto controllers = hierarchy->controllers("knarr");
+    const auto controllers = hierarchy->controllers(kPodsGroup);
     const auto check = [&](const char* controller, bool& here, const char* what) {
       here = controllers.count(controller) != 0;
       if (!here) found.missing.push_back(std::string("no cgroup v2 ") + controller + " controller: " + what + " limits are not enforced");

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <set>
 #include <thread>
 
 #include "knarr/base/log.h"
@@ -16,6 +17,7 @@
 #include "knarr/linux/tree.h"
 #include "runtime/capabilities.h"
 #include "runtime/factory.h"
+#include "runtime/limits.h"
 #include "runtime/probe.h"
 #include "runtime/remains.h"
 #include "runtime/seccomp.h"
@@ -61,11 +63,14 @@ class RuntimeImpl : public Runtime {
     pods_.clear();
     factory_channel_.reset();
     if (factory_.valid()) (void)factory_.wait();  // it ended when its channel did
-    // Goes only when no pod, of whichever instance, has its group in it.
-    if (!probe_.cgroup_root.empty()) rmdir((probe_.cgroup_root + "/knarr").c_str());
+    if (probe_.cgroup_root.empty()) return;
+    // They go only when no pod, of whichever instance, has its group in them.
+    for (auto group = groups_.rbegin(); group != groups_.rend(); ++group) rmdir(fmt::format("{}/{}", probe_.cgroup_root, *group).c_str());
+    for (const char* group : {kPodsGroup, kShimsGroup}) rmdir(fmt::format("{}/{}", probe_.cgroup_root, group).c_str());
   }
 
   const Capabilities& capabilities() const override { return probe_.capabilities; }
+  Status limit_group(const std::string& group, const Resources& resources) override;
   Result<PodSandboxStatus> run_sandbox(const PodSandboxSpec& spec) override;
   Result<std::string> network_namespace(const std::string& pod_id) override;
   Result<ContainerStatus> start_container(const std::string& pod_id, const ContainerSpec& spec) override;
@@ -113,6 +118,9 @@ class RuntimeImpl : public Runtime {
   SeccompCache seccomp_;
   const std::unique_ptr<linux::EventLoop> loop_;
   std::thread thread_;
+
+  Mutex groups_mutex_;
+  std::set<std::string> groups_ KNARR_GUARDED_BY(groups_mutex_);  // that were limited
 
   Mutex factory_mutex_;
   linux::Process factory_ KNARR_GUARDED_BY(factory_mutex_);
@@ -193,6 +201,15 @@ Status RuntimeImpl::ensure_factory() {
   KNARR_ASSIGN(factory_, linux::Process::spawn(spawn));
   factory_channel_ = std::move(channel.first);
   return {};
+}
+
+Status RuntimeImpl::limit_group(const std::string& group, const Resources& resources) {
+  if (probe_.cgroup_root.empty()) return not_found("this machine has no cgroup v2 hierarchy that can be written");
+  if (("/" + group + "/").find("/../") != std::string::npos) return bad_request(fmt::format("\"{}\" is no cgroup", group));
+  Lock lock(groups_mutex_);
+  KNARR_ASSIGN(const linux::Cgroup made, linux::CgroupHierarchy::at(probe_.cgroup_root).create(group + "/."));
+  groups_.insert(group);
+  return made.set(group_limits(resources));
 }
 
 Status RuntimeImpl::ask_factory(const SandboxRequest& request, linux::UniqueFd socket) {

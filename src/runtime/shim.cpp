@@ -127,9 +127,10 @@ Status Shim::make_pod_shm() {
 
 Status Shim::make_cgroup() {
   if (request_.cgroup_root.empty()) return {};
-  const std::string parent = request_.spec.cgroup_parent.empty() ? "knarr" : request_.spec.cgroup_parent;
+  const std::string parent = request_.spec.cgroup_parent.empty() ? kPodsGroup : request_.spec.cgroup_parent;
   KNARR_ASSIGN(cgroup_, linux::CgroupHierarchy::at(request_.cgroup_root).create(fmt::format("{}/pod{}/.", parent, request_.spec.id)));
-  return {};
+  Status status = cgroup_.set(group_limits(request_.spec.resources));
+  return status.is(reason::kNotFound) ? Status::OK() : status;  // which the agent tells in a node condition
 }
 
 Status Shim::listen() {

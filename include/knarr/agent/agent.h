@@ -31,6 +31,8 @@ struct AgentOptions {
   std::string pod_cidr;      // until the Node's spec has one; "" waits for that
   std::string cluster_cidr;  // not masqueraded; "": the pod CIDR
 
+  int64_t pod_max_pids = 0;  // processes of one pod; 0: no limit
+
   std::vector<std::string> insecure_registries;
   std::string self_executable;  // what shims are started from; "": /proc/self/exe
   std::string version;          // 0.1.0

@@ -55,7 +55,8 @@ struct PodSandboxSpec {
   bool host_network = false, host_pid = false, host_ipc = false;
   bool share_process_namespace = false;
   std::map<std::string, std::string> sysctls;
-  std::string cgroup_parent;  // relative to the v2 root; "" for knarr's own
+  std::string cgroup_parent;  // relative to the v2 root; "": kubepods
+  Resources resources;        // what all its containers together may take
 };
 
 struct ContainerSpec {
@@ -138,6 +139,10 @@ class Runtime {
   virtual ~Runtime() = default;  // lets go of the shims; they keep running
 
   virtual const Capabilities& capabilities() const = 0;
+
+  // Limits all that runs in a group of pods ("kubepods/burstable", relative to the v2 root), which is made when it is missing.
+  // NotFound: this machine has no cgroup v2 or not the controllers for it.
+  virtual Status limit_group(const std::string& group, const Resources& resources) = 0;
 
   // Starts the pod's shim and namespaces. AlreadyExists when the pod has one.
   virtual Result<PodSandboxStatus> run_sandbox(const PodSandboxSpec& spec) = 0;

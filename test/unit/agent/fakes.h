@@ -48,6 +48,10 @@ class FakeRuntime : public runtime::Runtime {
   }
 
   const runtime::Capabilities& capabilities() const override { return capabilities_; }
+  Status limit_group(const std::string& group, const runtime::Resources& resources) override {
+    say(fmt::format("limit {} shares {}", group, resources.cpu_shares));
+    return {};
+  }
   Result<runtime::PodSandboxStatus> run_sandbox(const runtime::PodSandboxSpec& spec) override {
     say("sandbox " + spec.id);
     return runtime::PodSandboxStatus{spec, 1, {}};
