@@ -40,10 +40,11 @@ void FieldErrors::too_long(const Path& path, size_t max_bytes) {
 void FieldErrors::too_many(const Path& path, size_t actual, size_t max) {
   add("FieldValueTooMany", path, fmt::format("Too many: {}", actual), fmt::format("must have at most {} {}", max, max == 1 ? "item" : "items"));
 }
-void FieldErrors::unsupported(const Path& path, std::string_view value, Words supported) {
+void FieldErrors::unsupported(const Path& path, std::string_view value, Words supported) { unsupported_json(path, quoted(value), supported); }
+void FieldErrors::unsupported_json(const Path& path, std::string_view json, Words supported) {
   std::string values;
   for (std::string_view word : supported) values.append(values.empty() ? "" : ", ").append(quoted(word));
-  add("FieldValueNotSupported", path, "Unsupported value: " + quoted(value), values.empty() ? "" : "supported values: " + values);
+  add("FieldValueNotSupported", path, fmt::format("Unsupported value: {}", json), values.empty() ? "" : "supported values: " + values);
 }
 
 void FieldErrors::invalid_json(const Path& path, std::string_view json, std::string_view detail) {

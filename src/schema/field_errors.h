@@ -51,6 +51,7 @@ class FieldErrors {
   void too_long(const Path& path, size_t max_bytes);
   void too_many(const Path& path, size_t actual, size_t max);
   void unsupported(const Path& path, std::string_view value, Words supported);
+  void unsupported_json(const Path& path, std::string_view json, Words supported);
 
   void invalid(const Path& path, std::string_view value, std::string_view detail);
   void invalid(const Path& path, const char* value, std::string_view detail) { invalid(path, std::string_view(value), detail); }

@@ -227,6 +227,11 @@ void any_kind(const Resource& resource, const json::Value& object, const json::V
 
 Rules rules_of(std::string_view type) {
   static const std::map<std::string_view, Rules> table = {
+      {"apps/v1.ControllerRevision", typed<api::apps::v1::ControllerRevision, controller_revision>},
+      {"apps/v1.DaemonSet", typed<api::apps::v1::DaemonSet, daemon_set>},
+      {"apps/v1.Deployment", typed<api::apps::v1::Deployment, deployment>},
+      {"apps/v1.ReplicaSet", typed<api::apps::v1::ReplicaSet, replica_set>},
+      {"apps/v1.StatefulSet", typed<api::apps::v1::StatefulSet, stateful_set>},
       {"coordination/v1.Lease", typed<api::coordination::v1::Lease, lease>},
       {"core/v1.Binding", typed<core::Binding, binding>},
       {"core/v1.ConfigMap", typed<core::ConfigMap, config_map>},
@@ -234,6 +239,8 @@ Rules rules_of(std::string_view type) {
       {"core/v1.Namespace", typed<core::Namespace, namespace_object>},
       {"core/v1.Node", typed<core::Node, node>},
       {"core/v1.Pod", typed<core::Pod, pod>},
+      {"core/v1.PodTemplate", typed<core::PodTemplate, pod_template_object>},
+      {"core/v1.ReplicationController", typed<core::ReplicationController, replication_controller>},
       {"core/v1.Secret", typed<core::Secret, secret>},
       {"core/v1.ServiceAccount", typed<core::ServiceAccount, service_account>},
   };

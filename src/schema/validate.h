@@ -3,6 +3,7 @@
 
 #include "knarr/codec/names.h"
 #include "knarr/codec/quantity.h"
+#include "knarr/schema/api/apps_v1.h"
 #include "knarr/schema/api/coordination_v1.h"
 #include "knarr/schema/api/core_v1.h"
 #include "schema/field_errors.h"
@@ -19,12 +20,26 @@ inline constexpr std::string_view kImmutable = "field is immutable";
 // Metadata. `old` is null on create.
 void object_meta(const meta::ObjectMeta& m, const meta::ObjectMeta* old, bool namespaced, NameRule rule, FieldErrors& errors,
                  const Path& path = Path("metadata"));
+void annotations(const std::map<std::string, std::string>& annotations, const Path& path, FieldErrors& errors);
 void labels(const std::map<std::string, std::string>& labels, const Path& path, FieldErrors& errors);
 void label_selector(const meta::LabelSelector& selector, const Path& path, FieldErrors& errors);
 // A finalizer is one of Kubernetes' own or has a prefix.
 void known_finalizer(const std::string& name, const Path& path, FieldErrors& errors);
 
+// Workloads. `old` is null on create.
+void deployment(const api::apps::v1::Deployment& deployment, const api::apps::v1::Deployment* old, FieldErrors& errors);
+void replica_set(const api::apps::v1::ReplicaSet& set, const api::apps::v1::ReplicaSet* old, FieldErrors& errors);
+void stateful_set(const api::apps::v1::StatefulSet& set, const api::apps::v1::StatefulSet* old, FieldErrors& errors);
+void daemon_set(const api::apps::v1::DaemonSet& set, const api::apps::v1::DaemonSet* old, FieldErrors& errors);
+void controller_revision(const api::apps::v1::ControllerRevision& revision, const api::apps::v1::ControllerRevision* old, FieldErrors& errors);
+void replication_controller(const core::ReplicationController& controller, const core::ReplicationController* old, FieldErrors& errors);
+void pod_template_object(const core::PodTemplate& object, const core::PodTemplate* old, FieldErrors& errors);
+// A number that is not negative, or a percentage; and no more than 100%.
+void int_or_percent(const IntOrString& value, const Path& path, FieldErrors& errors);
+void at_most_all(const IntOrString& value, const Path& path, FieldErrors& errors);
+
 // Pods.
+void pod_template(const core::PodTemplateSpec& pod_template, const Path& path, FieldErrors& errors);
 void pod(const core::Pod& pod, const core::Pod* old, FieldErrors& errors);
 void pod_update(const core::Pod& pod, const core::Pod& old, FieldErrors& errors);
 void pod_status_update(const core::Pod& pod, const core::Pod& old, FieldErrors& errors);

@@ -18,15 +18,6 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-void annotations(const std::map<std::string, std::string>& annotations, const Path& path, FieldErrors& errors) {
-  size_t size = 0;
-  for (const auto& [key, value] : annotations) {
-    errors.invalid(path, key, names::qualified_name(lower(key)));
-    size += key.size() + value.size();
-  }
-  if (size > kMaxAnnotationBytes) errors.too_long(path, kMaxAnnotationBytes);
-}
-
 std::string json_list(const std::vector<meta::OwnerReference>& references) {
   std::string out = "[";
   for (const auto& reference : references) {
@@ -128,6 +119,15 @@ void name_and_namespace(const meta::ObjectMeta& m, bool namespaced, NameRule rul
 }
 
 }  // namespace
+
+void annotations(const std::map<std::string, std::string>& annotations, const Path& path, FieldErrors& errors) {
+  size_t size = 0;
+  for (const auto& [key, value] : annotations) {
+    errors.invalid(path, key, names::qualified_name(lower(key)));
+    size += key.size() + value.size();
+  }
+  if (size > kMaxAnnotationBytes) errors.too_long(path, kMaxAnnotationBytes);
+}
 
 void labels(const std::map<std::string, std::string>& labels, const Path& path, FieldErrors& errors) {
   for (const auto& [key, value] : labels) {

@@ -271,6 +271,14 @@ void only_for_pods(const core::Pod& pod, FieldErrors& errors) {
 
 }  // namespace
 
+void pod_template(const core::PodTemplateSpec& t, const Path& path, FieldErrors& errors) {
+  labels(t.metadata.labels, path.child("labels"), errors);
+  annotations(t.metadata.annotations, path.child("annotations"), errors);
+  pod_spec(t.spec, "", path.child("spec"), errors);
+  if (!t.spec.ephemeralContainers.empty())
+    errors.forbidden(path.child("spec", "ephemeralContainers"), "ephemeral containers not allowed in pod template");
+}
+
 void seccomp_profile(const core::SeccompProfile& profile, const Path& path, FieldErrors& errors) {
   if (profile.type.empty()) {
     errors.required(path.child("type"), "type is required when seccompProfile is set");
