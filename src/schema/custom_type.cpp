@@ -14,7 +14,7 @@ Field plain(std::string_view name, Shape shape, const Type* type = nullptr) {
   f.name = name;
   f.shape = shape;
   f.type = type;
-  f.omit_empty = false;
+  f.omit_empty = true;  // what is not there has no zero value, as a Go struct's fields have
   f.pointer = true;
   return f;
 }
