@@ -93,8 +93,6 @@ func record(report ginkgo.SpecReport) {
 	}
 }
 
-var _ = ginkgo.ReportAfterEach(record)
-
 func TestMain(m *testing.M) {
 	config.CopyFlags(config.Flags, flag.CommandLine)
 	framework.RegisterCommonFlags(flag.CommandLine)
@@ -108,6 +106,8 @@ func TestMain(m *testing.M) {
 	testfiles.AddFileSource(fixtures.GetTestFixturesFS())
 	testfiles.AddFileSource(conformancedata.GetConformanceTestdataFS())
 	framework.AfterReadingAllFlags(&framework.TestContext)
+	// Not before: the framework has just walked the whole tree once, and what that walk has seen at the top is not run again.
+	ginkgo.ReportAfterEach(record)
 	ginkgo.AddTreeConstructionNodeArgsTransformer(limited)
 	os.Exit(m.Run())
 }
