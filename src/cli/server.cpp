@@ -9,22 +9,28 @@
 #include <csignal>
 #include <filesystem>
 
+#include "cli/access.h"
 #include "cli/commands.h"
+#include "cli/control.h"
 #include "cli/instance.h"
 #include "cli/join.h"
 #include "cli/notify.h"
 #include "cli/supervised.h"
 #include "knarr/admission/chain.h"
+#include "knarr/admission/access.h"
 #include "knarr/apiserver/extract.h"
+#include "knarr/auth/encryption.h"
 #include "knarr/auth/pki.h"
 #include "knarr/base/log.h"
 #include "knarr/client/inprocess.h"
 #include "knarr/codec/names.h"
+#include "knarr/codec/time.h"
 #include "knarr/controllers/controllers.h"
 #include "knarr/http/server.h"
 #include "knarr/network/network.h"
 #include "knarr/scheduler/scheduler.h"
 #include "knarr/store/journal.h"
+#include "knarr/store/sealer.h"
 #include "knarr/store/store.h"
 
 namespace knarr::cli {
@@ -39,6 +45,7 @@ struct Names {
   ListenAddress listen;
   std::string node_name, node_ip, cluster_cidr, service_cidr;
   std::string url;  // as this machine reaches the API
+  milliseconds node_monitor_grace{};
 };
 
 Result<Names> settle_names(const Options& options, const Instance& instance) {
@@ -47,6 +54,12 @@ Result<Names> settle_names(const Options& options, const Instance& instance) {
   names.node_name = options.text("node-name").empty() ? host_name() : options.text("node-name");
   names.node_ip = options.text("node-ip").empty() ? network::primary_address() : options.text("node-ip");
   names.service_cidr = options.text("service-cidr");
+  auto grace = parse_duration(options.text("node-monitor-grace-period"));
+  if (!grace.ok() || *grace <= std::chrono::nanoseconds::zero()) {
+    return bad_request(fmt::format("--node-monitor-grace-period: \"{}\": want a duration above zero, like 50s",
+                                   options.text("node-monitor-grace-period")));
+  }
+  names.node_monitor_grace = std::chrono::ceil<milliseconds>(*grace);
   if (options.is_set("cluster-cidr")) {
     names.cluster_cidr = options.text("cluster-cidr");
   } else {
@@ -103,14 +116,19 @@ class ControlPlane {
     KNARR_RETURN_IF_ERROR(write_kubeconfig());
     auto transport = client::make_inprocess_transport(*rest_, auth::internal_user("controllers"));
     KNARR_RETURN_IF_ERROR(controllers::bootstrap(*transport));
-    controllers_ = controllers::start(
-        {.transport = transport, .rest = rest_.get(), .ca_pem = ca_->certificate_pem(), .cluster_cidr = names_.cluster_cidr});
+    KNARR_RETURN_IF_ERROR(controllers::reconcile_default_rbac(*transport));
+    controllers_ = controllers::start({.transport = transport,
+                                       .rest = rest_.get(),
+                                       .ca_pem = ca_->certificate_pem(),
+                                       .cluster_cidr = names_.cluster_cidr,
+                                       .node_monitor_grace = names_.node_monitor_grace});
     scheduler_ =
         scheduler::start({.transport = client::make_inprocess_transport(*rest_, auth::internal_user("scheduler"))});
-    return {};
+    return start_control();
   }
 
   void stop() {
+    control_.reset();
     scheduler_.reset();
     controllers_.reset();
     if (http_) {
@@ -120,6 +138,7 @@ class ControlPlane {
     http_.reset();
     api_.reset();
     rest_.reset();
+    access_ = {};
     store_.reset();
   }
 
@@ -147,7 +166,29 @@ class ControlPlane {
     return ca_->ensure("server", serving_spec(options_, names_));
   }
 
+  // What `knarr secrets` and `knarr cert` ask of a running server; on the control socket's thread.
+  Status start_control() {
+    std::map<std::string, ControlServer::Action> actions;
+    actions["secrets rotate"] = [this]() -> Result<std::string> {
+      KNARR_RETURN_IF_ERROR(keys_->rotate());
+      KNARR_RETURN_IF_ERROR(encrypt_secrets_again());
+      return fmt::format("{} secrets are encrypted with the new key {}; older keys stay in {}/encryption-keys.json until nothing needs them",
+                         store_->count(store_->resource("secrets")), keys_->current_id(), instance_.pki());
+    };
+    actions["cert renew"] = [this]() -> Result<std::string> {
+      for (const char* name : {"server", "admin", "node-client"}) {
+        for (const char* suffix : {".crt", ".key"}) std::remove(fmt::format("{}/{}{}", instance_.pki(), name, suffix).c_str());
+      }
+      KNARR_RETURN_IF_ERROR(reload_certificates());
+      KNARR_RETURN_IF_ERROR(write_kubeconfig());
+      return fmt::format("the API serves a new certificate, and {} has new credentials", kubeconfig_path());
+    };
+    KNARR_ASSIGN(control_, ControlServer::start(instance_, std::move(actions)));
+    return {};
+  }
+
   Status reload_certificates() {
+    Lock lock(certificates_);  // the daily check and a command may meet
     KNARR_ASSIGN(bool renewed, make_certificates());
     if (!renewed) return {};
     log::info("server", "the API's certificate was renewed");
@@ -179,21 +220,36 @@ class ControlPlane {
   Status open_store() {
     std::string path = instance_.database();
     KNARR_RETURN_IF_ERROR(linux::make_directories(path.substr(0, path.rfind('/')), 0700));
+    KNARR_ASSIGN(keys_, auth::EncryptionKeys::load_or_create(instance_.pki() + "/encryption-keys.json"));
     KNARR_ASSIGN(auto journal, store::open_sqlite_journal({.path = path}));
     store::Store::Options options;
     options.extract = apiserver::extract_object;
-    KNARR_ASSIGN(store_, store::Store::open(std::move(journal), std::move(options)));
+    KNARR_ASSIGN(store_, store::Store::open(store::make_sealed_journal(std::move(journal), keys_), std::move(options)));
+    if (keys_->outdated()) KNARR_RETURN_IF_ERROR(encrypt_secrets_again());
+    return keys_->forget_unused();
+  }
+
+  Status encrypt_secrets_again() {
+    const auto secrets = store_->resource("secrets");
+    KNARR_RETURN_IF_ERROR(store_->rewrite(secrets));
+    log::info("server", "every Secret was encrypted with the current key", {{"secrets", store_->count(secrets)}, {"key", keys_->current_id()}});
     return {};
   }
 
   Status serve() {
     KNARR_ASSIGN(std::string token, join_token(instance_, *ca_, options_.text("token")));
-    rest_ = std::make_unique<apiserver::Rest>(
-        apiserver::RestOptions{.store = store_.get(), .admission = admission::default_chain(*store_)});
+    KNARR_ASSIGN(access_, make_access_control(options_, instance_, *store_));
+    auto chain = admission::default_chain(*store_);
+    admission::add_access_plugins(chain, *store_, {.rbac = access_.rbac, .authorizer = access_.authorizer});
+    rest_ = std::make_unique<apiserver::Rest>(apiserver::RestOptions{
+        .store = store_.get(), .admission = std::move(chain), .service_accounts = access_.service_accounts});
     apiserver::ApiServerOptions api;
     api.rest = rest_.get();
-    api.authenticator = auth::make_certificate_authenticator();
-    api.authorizer = auth::make_group_authorizer({std::string(auth::kGroupMasters), std::string(auth::kGroupNodes)});
+    api.authenticator = access_.authenticator;
+    api.tokens = access_.tokens;
+    api.service_accounts = access_.service_accounts;
+    api.authorizer = access_.authorizer;
+    api.anonymous = options_.flag("anonymous-auth");
     api.node_proxy = apiserver::make_direct_node_proxy({.ca_file = ca_->certificate_file(),
                                                         .certificate_file = instance_.pki() + "/node-client.crt",
                                                         .key_file = instance_.pki() + "/node-client.key"});
@@ -238,12 +294,16 @@ class ControlPlane {
   Instance instance_;
   Names names_;
   std::optional<auth::CertificateAuthority> ca_;
+  Mutex certificates_;
+  std::shared_ptr<auth::EncryptionKeys> keys_;
   std::unique_ptr<store::Store> store_;
+  AccessControl access_;
   std::unique_ptr<apiserver::Rest> rest_;
   std::unique_ptr<apiserver::ApiServer> api_;
   std::unique_ptr<http::Server> http_;
   std::unique_ptr<controllers::Controllers> controllers_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
+  std::unique_ptr<ControlServer> control_;
 };
 
 sigset_t supervised_signals() {
