@@ -1,5 +1,6 @@
 // Which rules hold for which kind, and the rules of the small kinds.
 #include "schema/validate.h"
+#include "schema/validate_crd.h"
 
 #include <fmt/format.h>
 
@@ -213,7 +214,7 @@ void typed(const json::Value& object, const json::Value* old, FieldErrors& error
   rules(now, old != nullptr ? &before : nullptr, errors);
 }
 
-// A kind without rules of its own: names are subdomains.
+// A kind without rules of its own. Names are subdomains, but those that only name a path may have nearly every character.
 void any_kind(const Resource& resource, const json::Value& object, const json::Value* old, FieldErrors& errors) {
   auto meta_of = [](const json::Value& document) {
     meta::ObjectMeta m;
@@ -222,11 +223,13 @@ void any_kind(const Resource& resource, const json::Value& object, const json::V
   };
   meta::ObjectMeta before;
   if (old != nullptr) before = meta_of(*old);
-  object_meta(meta_of(object), old != nullptr ? &before : nullptr, resource.namespaced, names::dns1123_subdomain, errors);
+  object_meta(meta_of(object), old != nullptr ? &before : nullptr, resource.namespaced,
+              resource.group == "rbac.authorization.k8s.io" ? names::path_segment_name : names::dns1123_subdomain, errors);
 }
 
 Rules rules_of(std::string_view type) {
   static const std::map<std::string_view, Rules> table = {
+      {"apiextensions/v1.CustomResourceDefinition", crd::definition},
       {"apps/v1.ControllerRevision", typed<api::apps::v1::ControllerRevision, controller_revision>},
       {"apps/v1.DaemonSet", typed<api::apps::v1::DaemonSet, daemon_set>},
       {"apps/v1.Deployment", typed<api::apps::v1::Deployment, deployment>},
