@@ -3,96 +3,12 @@
 #include <map>
 #include <string_view>
 
-#include "knarr/codec/quantity.h"
-#include "knarr/codec/time.h"
 
 namespace knarr::apiserver {
 
 namespace {
 
-using json::Allocator;
 using json::Value;
-
-// The amounts of one side ("requests", "limits") of a container, with only what counts for the class of service.
-struct Amounts {
-  std::map<std::string_view, std::string_view> cpu_and_memory;
-};
-
-bool is_zero(std::string_view quantity) {
-  const auto parsed = Quantity::parse(quantity);
-  return parsed.ok() && parsed->is_zero();
-}
-
-Amounts amounts_of(const Value& container, std::string_view side) {
-  Amounts out;
-  const Value* list = json::find(container, {"resources", side});
-  for (std::string_view name : {"cpu", "memory"}) {
-    const std::string_view amount = list ? json::get_string(*list, name) : std::string_view();
-    if (!amount.empty() && !is_zero(amount)) out.cpu_and_memory[name] = amount;
-  }
-  return out;
-}
-
-bool same_amount(std::string_view a, std::string_view b) {
-  if (a == b) return true;
-  const auto left = Quantity::parse(a), right = Quantity::parse(b);
-  return left.ok() && right.ok() && *left == *right;
-}
-
-// Guaranteed: each container has equal requests and limits for both; BestEffort: none has any; else Burstable.
-std::string_view qos_class(const Value& pod) {
-  bool any = false, guaranteed = true;
-  for (std::string_view member : {"initContainers", "containers"}) {
-    const Value* list = json::find(pod, {"spec", member});
-    if (!list || !list->IsArray()) continue;
-    for (const Value& container : list->GetArray()) {
-      const Amounts requests = amounts_of(container, "requests"), limits = amounts_of(container, "limits");
-      any = any || !requests.cpu_and_memory.empty() || !limits.cpu_and_memory.empty();
-      if (limits.cpu_and_memory.size() != 2) guaranteed = false;
-      for (const auto& [name, amount] : requests.cpu_and_memory) {
-        const auto limit = limits.cpu_and_memory.find(name);
-        if (limit == limits.cpu_and_memory.end() || !same_amount(limit->second, amount)) guaranteed = false;
-      }
-    }
-  }
-  if (!any) return "BestEffort";
-  return guaranteed ? "Guaranteed" : "Burstable";
-}
-
-void prepare_pod(Value& pod, WallTime now, Allocator& alloc) {
-  if (Value* spec = json::find(pod, "spec"); spec && json::get_int(*spec, "terminationGracePeriodSeconds") < 0)
-    json::set(*spec, "terminationGracePeriodSeconds", Value(1), alloc);
-  Value status(rapidjson::kObjectType);
-  json::set(status, "phase", "Pending", alloc);
-  const Value* gates = json::find(pod, {"spec", "schedulingGates"});
-  if (gates && gates->IsArray() && !gates->Empty()) {
-    Value condition(rapidjson::kObjectType);
-    json::set(condition, "type", "PodScheduled", alloc);
-    json::set(condition, "status", "False", alloc);
-    json::set(condition, "lastProbeTime", Value(), alloc);
-    json::set(condition, "lastTransitionTime", format_time(now), alloc);
-    json::set(condition, "reason", "SchedulingGated", alloc);
-    json::set(condition, "message", "Scheduling is blocked due to non-empty scheduling gates", alloc);
-    Value conditions(rapidjson::kArrayType);
-    conditions.PushBack(condition, alloc);
-    json::set(status, "conditions", std::move(conditions), alloc);
-  }
-  json::set(status, "qosClass", qos_class(pod), alloc);
-  json::set(pod, "status", std::move(status), alloc);
-}
-
-void prepare_namespace(Value& ns, WallTime, Allocator& alloc) {
-  Value& spec = json::ensure_object(ns, {"spec"}, alloc);
-  Value* finalizers = json::find(spec, "finalizers");
-  if (!finalizers || !finalizers->IsArray())
-    finalizers = &json::set(spec, "finalizers", Value(rapidjson::kArrayType), alloc);
-  bool has = false;
-  for (const Value& item : finalizers->GetArray()) has = has || (item.IsString() && json::view(item) == "kubernetes");
-  if (!has) finalizers->PushBack(json::string("kubernetes", alloc), alloc);
-  Value status(rapidjson::kObjectType);
-  json::set(status, "phase", "Active", alloc);
-  json::set(ns, "status", std::move(status), alloc);
-}
 
 // A node that says again what it said before, at a later time.
 bool only_heartbeats_differ(const Value& node, const Value& old) {
@@ -110,20 +26,14 @@ bool only_heartbeats_differ(const Value& node, const Value& old) {
   return json::equal(without_times(node), without_times(old));
 }
 
-void prepare_claim(Value& claim, WallTime, Allocator& alloc) {
-  Value status(rapidjson::kObjectType);
-  json::set(status, "phase", "Pending", alloc);
-  json::set(claim, "status", std::move(status), alloc);
-}
-
 const std::map<std::string_view, Strategy>& table() {
   static const std::map<std::string_view, Strategy> rows = {
-      {"pods", {.returns_deleted = true, .generation = true, .prepare_create = prepare_pod}},
-      {"namespaces", {.returns_deleted = true, .prepare_create = prepare_namespace}},
-      {"services", {.create_on_update = true, .returns_deleted = true}},
+      {"pods", {.returns_deleted = true, .generation = true, .prepare_create = prepare::new_pod}},
+      {"namespaces", {.returns_deleted = true, .prepare_create = prepare::new_namespace}},
+      {"services", {.create_on_update = true, .returns_deleted = true, .prepare_update = prepare::service}},
       {"serviceaccounts", {.returns_deleted = true}},
-      {"persistentvolumes", {.returns_deleted = true, .prepare_create = prepare_claim}},
-      {"persistentvolumeclaims", {.returns_deleted = true, .prepare_create = prepare_claim}},
+      {"persistentvolumes", {.returns_deleted = true, .prepare_create = prepare::new_volume, .prepare_update = prepare::volume}},
+      {"persistentvolumeclaims", {.returns_deleted = true, .prepare_create = prepare::new_claim, .prepare_update = prepare::claim}},
       {"podtemplates", {.returns_deleted = true, .generation = true}},
       {"resourcequotas", {.returns_deleted = true}},
       {"endpoints", {.create_on_update = true}},
@@ -131,11 +41,12 @@ const std::map<std::string_view, Strategy>& table() {
       {"events.events.k8s.io", {.create_on_update = true, .lazy = true}},
       {"limitranges", {.create_on_update = true}},
       {"replicationcontrollers", {.generation = true, .orphans_by_default = true}},
-      {"daemonsets.apps", {.generation = true}},
+      {"daemonsets.apps", {.generation = true, .prepare_create = prepare::new_daemon_set, .prepare_update = prepare::daemon_set}},
       {"deployments.apps", {.generation = true}},
       {"replicasets.apps", {.generation = true}},
-      {"statefulsets.apps", {.generation = true}},
-      {"jobs.batch", {.generation = true, .orphans_by_default = true}},
+      {"statefulsets.apps", {.generation = true, .prepare_create = prepare::new_stateful_set, .prepare_update = prepare::stateful_set}},
+      {"jobs.batch", {.generation = true, .orphans_by_default = true, .prepare_create = prepare::new_job}},
+      {"certificatesigningrequests.certificates.k8s.io", {.prepare_create = prepare::new_signing_request, .prepare_update = prepare::signing_request}},
       {"cronjobs.batch", {.generation = true}},
       {"leases.coordination.k8s.io", {.create_on_update = true, .unconditional_update = false}},
       {"endpointslices.discovery.k8s.io", {.generation = true}},
@@ -179,7 +90,8 @@ const std::map<std::string_view, Strategy>& table() {
 }  // namespace
 
 const Strategy& strategy_of(const schema::Resource& resource) {
-  static const Strategy none;
+  static const Strategy none, custom{.unconditional_update = false, .generation = true};
+  if (resource.custom) return custom;
   const auto found = table().find(resource.storage_name);
   return found == table().end() ? none : found->second;
 }

@@ -2,10 +2,10 @@
 // default.
 #pragma once
 
-#include "knarr/base/clock.h"
 #include "knarr/codec/json.h"
 #include "knarr/schema/type.h"
 #include "knarr/store/store.h"
+#include "preparation.h"
 
 namespace knarr::apiserver {
 
@@ -16,8 +16,9 @@ struct Strategy {
   bool generation = false;           // metadata.generation is counted
   bool orphans_by_default = false;   // dependents stay when no propagation policy is given
   bool lazy = false;                 // commits need not wait for the disk
-  // Sets what a new object of the kind has whatever the client sent. Null: nothing.
-  void (*prepare_create)(json::Value& object, WallTime now, json::Allocator& alloc) = nullptr;
+  // What a new object of the kind has whatever the client sent, and what becomes of a changed one. Null: nothing.
+  PrepareCreate prepare_create = nullptr;
+  PrepareUpdate prepare_update = nullptr;
 };
 
 const Strategy& strategy_of(const schema::Resource& resource);

@@ -48,6 +48,7 @@ using defaults::set_if_empty;
 
 bool is_unset(const Value* value, bool pointer) {
   if (value == nullptr || value->IsNull()) return true;
+  if ((value->IsArray() && value->Empty()) || (value->IsObject() && value->ObjectEmpty() && !pointer)) return true;
   if (pointer) return false;
   return (value->IsString() && value->GetStringLength() == 0) || (value->IsNumber() && value->GetDouble() == 0);
 }
@@ -262,7 +263,9 @@ const Rules& rules() {
   return table;
 }
 
+// What Go writes of a field that nobody filled and that is never left out; of lists, maps and pointers that is null.
 Value zero_of(const Field& field) {
+  if (field.pointer || field.shape == Shape::kList || field.shape == Shape::kMap) return Value();
   switch (field.shape) {
     case Shape::kObject: return Value(rapidjson::kObjectType);
     case Shape::kInt32:

@@ -18,15 +18,14 @@ bool has_status(const Resource& resource) {
 
 // What upstream's encoder writes of a struct that nobody filled.
 Value empty_value(const Field& field, Allocator& alloc) {
+  if (field.pointer || field.shape == Shape::kList || field.shape == Shape::kMap) return Value();
   switch (field.shape) {
     case Shape::kObject: {
       Value object(rapidjson::kObjectType);
       if (!field.type) return object;
       for (uint16_t index : field.type->defaulted) {
         const Field& inner = field.type->fields[index];
-        if (inner.omit_empty || inner.pointer) continue;
-        if (Value value = empty_value(inner, alloc); !value.IsNull())
-          json::set(object, inner.name, std::move(value), alloc);
+        if (!inner.omit_empty) json::set(object, inner.name, empty_value(inner, alloc), alloc);
       }
       return object;
     }
@@ -52,6 +51,19 @@ void take(Value& object, const Value& old, std::string_view key, Allocator& allo
   } else {
     json::remove(object, key);
   }
+}
+
+// Kinds whose /status changes no metadata.
+bool keeps_metadata(const Resource& resource) {
+  constexpr std::string_view kNames[] = {"apiservices.apiregistration.k8s.io",
+                                         "customresourcedefinitions.apiextensions.k8s.io",
+                                         "flowschemas.flowcontrol.apiserver.k8s.io",
+                                         "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io",
+                                         "resourceclaims.resource.k8s.io",
+                                         "servicecidrs.networking.k8s.io",
+                                         "validatingadmissionpolicies.admissionregistration.k8s.io",
+                                         "volumeattachments.storage.k8s.io"};
+  return std::find(std::begin(kNames), std::end(kNames), resource.storage_name) != std::end(kNames);
 }
 
 // /status: everything but status and metadata stays as it was.
@@ -83,7 +95,35 @@ void prepare_status(const Resource& resource, Value& object, const Value& old, A
     }
   } else if (resource.storage_name == "deployments.apps") {
     take(*metadata, *old_metadata, "labels", alloc);
+  } else if (keeps_metadata(resource)) {
+    for (std::string_view key : {"labels", "annotations", "finalizers", "ownerReferences"}) take(*metadata, *old_metadata, key, alloc);
   }
+}
+
+// The versions in which objects of a definition were ever stored.
+void add_stored_version(Value& crd, const Value* old, Allocator& alloc) {
+  const Value* versions = json::find(crd, {"spec", "versions"});
+  std::string_view storage;
+  if (versions != nullptr && versions->IsArray()) {
+    for (const Value& version : versions->GetArray())
+      if (storage.empty() && json::get_bool(version, "storage")) storage = json::get_string(version, "name");
+  }
+  if (old == nullptr) {
+    Value status(rapidjson::kObjectType), names(rapidjson::kObjectType);
+    json::set(names, "plural", "", alloc);
+    json::set(names, "kind", "", alloc);
+    json::set(status, "conditions", Value(), alloc);
+    json::set(status, "acceptedNames", std::move(names), alloc);
+    json::set(status, "storedVersions", Value(), alloc);
+    json::set(crd, "status", std::move(status), alloc);
+  }
+  if (storage.empty()) return;
+  Value& status = json::ensure_object(crd, {"status"}, alloc);
+  Value* stored = json::find(status, "storedVersions");
+  if (stored == nullptr || !stored->IsArray()) stored = &json::set(status, "storedVersions", Value(rapidjson::kArrayType), alloc);
+  for (const Value& name : stored->GetArray())
+    if (name.IsString() && json::view(name) == storage) return;
+  stored->PushBack(json::string(storage, alloc), alloc);
 }
 
 }  // namespace
@@ -106,6 +146,7 @@ void prepare(const Resource& resource, std::string_view subresource, Value& obje
       json::remove(object, "status");
     }
   }
+  if (resource.storage_name == "customresourcedefinitions.apiextensions.k8s.io") add_stored_version(object, old, alloc);
 }
 
 bool generation_differs(const Resource& resource, const Value& object, const Value& old) {
@@ -113,6 +154,16 @@ bool generation_differs(const Resource& resource, const Value& object, const Val
   const auto counts = [&](std::string_view key) {
     return key != "metadata" && (key != "status" || with_status) && key != "kind" && key != "apiVersion";
   };
+  // What counts besides, or does not count at all.
+  if (resource.storage_name == "priorityclasses.scheduling.k8s.io") return false;
+  const std::string_view besides = resource.storage_name == "deployments.apps"                  ? "annotations"
+                                   : resource.storage_name == "endpointslices.discovery.k8s.io" ? "labels"
+                                                                                                : "";
+  if (!besides.empty()) {
+    const Value *now = json::find(object, {"metadata", besides}), *before = json::find(old, {"metadata", besides});
+    const auto is_empty = [](const Value* map) { return map == nullptr || !map->IsObject() || map->ObjectEmpty(); };
+    if (is_empty(now) != is_empty(before) || (!is_empty(now) && !json::equal(*now, *before))) return true;
+  }
   static const Value kNone;
   for (const auto& member : object.GetObject()) {
     const std::string_view key = json::view(member.name);

@@ -10,37 +10,87 @@
 #include "knarr/schema/api/core_v1.h"
 #include "knarr/schema/custom.h"
 #include "knarr/schema/machinery.h"
+#include "knarr/codec/selector.h"
 #include "schema/documents.h"
+#include "schema/print.h"
 
 namespace knarr::schema {
+
+namespace printing {
+
+void Row::age(const json::Value& object) { age(time_at(object, {"metadata", "creationTimestamp"})); }
+
+void Row::containers(const json::Value& pod_template) {
+  std::string names, images;
+  for (const json::Value& container : items(child(pod_template, "spec"), "containers")) {
+    if (!names.empty()) names += ',', images += ',';
+    names += json::get_string(container, "name");
+    images += json::get_string(container, "image");
+  }
+  text(names);
+  text(images);
+}
+
+std::string Row::age_text(const OptionalTime& since) const {
+  return since ? human_duration(std::chrono::duration_cast<std::chrono::seconds>(now_ - *since)) : "<unknown>";
+}
+
+OptionalTime time_at(const json::Value& object, Path path) {
+  const auto time = parse_time(json::get_string(object, path));
+  return time.ok() ? OptionalTime(*time) : std::nullopt;
+}
+
+int64_t int_at(const json::Value& object, Path path, int64_t otherwise) {
+  const json::Value* value = json::find(object, path);
+  return value != nullptr && value->IsInt64() ? value->GetInt64() : otherwise;
+}
+
+std::string labels_text(const json::Value* labels) {
+  std::map<std::string_view, std::string_view> sorted;
+  if (labels != nullptr && labels->IsObject()) {
+    for (const auto& [key, value] : labels->GetObject()) {
+      if (value.IsString()) sorted.emplace(json::view(key), json::view(value));
+    }
+  }
+  std::string out;
+  for (const auto& [key, value] : sorted) out += fmt::format("{}{}={}", out.empty() ? "" : ",", key, value);
+  return out.empty() ? "<none>" : out;
+}
+
+std::string selector_text(const json::Value* selector) {
+  const auto labels = selector::Labels::from_label_selector(selector);
+  if (!labels.ok()) return "<error>";
+  const std::string text = labels->to_string();
+  return text.empty() ? "<none>" : text;
+}
+
+std::string joined(const json::Value& list, std::string_view separator) {
+  std::string out;
+  if (!list.IsArray()) return out;
+  for (const json::Value& item : list.GetArray()) {
+    if (!out.empty()) out += separator;
+    if (item.IsString()) out += json::view(item);
+  }
+  return out;
+}
+
+std::string first_of(const std::vector<std::string>& list, size_t max, size_t count, std::string_view separator) {
+  std::string out;
+  for (size_t i = 0; i < std::min(max, list.size()); ++i) out.append(i > 0 ? separator : "").append(list[i]);
+  return count > max ? fmt::format("{} + {} more...", out, count - max) : out;
+}
+
+}  // namespace printing
+
 namespace {
 
 using json::Allocator;
 using json::Value;
 namespace core = api::core::v1;
-using OptionalTime = std::optional<WallTime>;
+using printing::OptionalTime;
+using printing::Row;
 
 std::string or_else(std::string text, std::string_view otherwise) { return text.empty() ? std::string(otherwise) : text; }
-
-// The cells of one row, with the moment that ages are counted to.
-class Row {
- public:
-  Row(WallTime now, Value& cells, Allocator& alloc) : now_(now), cells_(cells), alloc_(alloc) {}
-
-  void text(std::string_view value) { cells_.PushBack(json::string(value, alloc_), alloc_); }
-  void text(std::string_view value, std::string_view when_empty) { text(value.empty() ? when_empty : value); }
-  void number(int64_t value) { cells_.PushBack(Value(value), alloc_); }
-  void age(const OptionalTime& since) { text(age_text(since)); }
-
-  std::string age_text(const OptionalTime& since) const {
-    return since ? human_duration(std::chrono::duration_cast<std::chrono::seconds>(now_ - *since)) : "<unknown>";
-  }
-
- private:
-  WallTime now_;
-  Value& cells_;
-  Allocator& alloc_;
-};
 
 bool is_restartable(const core::PodSpec& spec, const std::string& init_container) {
   for (const core::Container& c : spec.initContainers) {
@@ -263,8 +313,6 @@ void print(const api::coordination::v1::Lease& lease, Row& row) {
   row.age(lease.metadata.creationTimestamp);
 }
 
-using Printer = void (*)(const Value& object, Row& row);
-
 template <typename T>
 void print_object(const Value& object, Row& row) {
   T typed;
@@ -272,17 +320,31 @@ void print_object(const Value& object, Row& row) {
   print(typed, row);
 }
 
-// Printers by type; a resource without one prints its name and age.
-Printer printer_of(const Type* type) {
-  static const std::map<std::string_view, Printer> table = {
-      {"coordination/v1.Lease", print_object<api::coordination::v1::Lease>},
-      {"core/v1.ConfigMap", print_object<core::ConfigMap>},
-      {"core/v1.Event", print_object<core::Event>},
-      {"core/v1.Namespace", print_object<core::Namespace>},
-      {"core/v1.Node", print_object<core::Node>},
-      {"core/v1.Pod", print_object<core::Pod>},
-      {"core/v1.Secret", print_object<core::Secret>},
-  };
+// An event in its newer form is printed like any other.
+void print_new_event(const Value& event, Row& row) {
+  static const Resource* const from = find_resource("events.k8s.io", "v1", "events");
+  static const Resource* const to = find_resource("", "v1", "events");
+  json::Document copy = json::copy(event);
+  if (convert(*from, *to, copy, copy.GetAllocator()).ok()) print_object<core::Event>(copy, row);
+}
+
+printing::Printer printer_of(const Type* type) {
+  static const printing::Printers table = [] {
+    printing::Printers out = {
+        {"coordination/v1.Lease", print_object<api::coordination::v1::Lease>},
+        {"core/v1.ConfigMap", print_object<core::ConfigMap>},
+        {"core/v1.Event", print_object<core::Event>},
+        {"core/v1.Namespace", print_object<core::Namespace>},
+        {"core/v1.Node", print_object<core::Node>},
+        {"core/v1.Pod", print_object<core::Pod>},
+        {"core/v1.Secret", print_object<core::Secret>},
+        {"events/v1.Event", print_new_event},
+    };
+    printing::add_workload_printers(out);
+    printing::add_network_printers(out);
+    printing::add_other_printers(out);
+    return out;
+  }();
   auto it = table.find(type->name);
   return it == table.end() ? nullptr : it->second;
 }
@@ -313,10 +375,13 @@ void print_row(const Resource& resource, const Value& object, WallTime now, Valu
   if (resource.custom) return custom::print_row(resource, object, now, cells, alloc);
   cells.SetArray();
   Row row(now, cells, alloc);
-  if (Printer printer = printer_of(resource.type)) return printer(object, row);
-  row.text(json::get_string(object, {"metadata", "name"}));
-  auto created = parse_time(json::get_string(object, {"metadata", "creationTimestamp"}));
-  row.age(created.ok() ? OptionalTime(*created) : std::nullopt);
+  if (printing::Printer printer = printer_of(resource.type)) return printer(object, row);
+  row.name(object);
+  if (resource.columns.size() > 1 && resource.columns[1].type == "date") {
+    row.text(json::get_string(object, {"metadata", "creationTimestamp"}));
+  } else {
+    row.age(object);
+  }
 }
 
 std::string field_value(const Resource& resource, const Value& object, std::string_view field) {

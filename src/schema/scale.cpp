@@ -33,4 +33,23 @@ Document scale_of(const Resource& resource, const Value& object) {
   return scale;
 }
 
+const Resource& scale_resource() {
+  static constexpr Column kColumns[] = {
+      {.name = "Name", .type = "string", .format = "", .doc = "Name of the object."},
+      {.name = "Desired", .type = "integer", .format = "", .doc = "The wanted size."},
+      {.name = "Available", .type = "integer", .format = "", .doc = "The actual size."},
+      {.name = "Age", .type = "string", .format = "", .doc = "Time since the object was created."},
+  };
+  static const Resource resource = {.group = "autoscaling",
+                                    .version = "v1",
+                                    .plural = "scales",
+                                    .singular = "scale",
+                                    .kind = "Scale",
+                                    .namespaced = true,
+                                    .type = find_type("autoscaling/v1.Scale"),
+                                    .storage_name = "scales.autoscaling",
+                                    .columns = kColumns};
+  return resource;
+}
+
 }  // namespace knarr::schema

@@ -9,6 +9,7 @@
 #include "knarr/base/clock.h"
 #include "knarr/base/status.h"
 #include "knarr/codec/json.h"
+#include "knarr/schema/catalog.h"
 #include "knarr/schema/type.h"
 
 namespace knarr::schema {
@@ -25,6 +26,7 @@ Status convert(const Resource& from, const Resource& to, json::Value& object, js
 
 // The size of a workload as autoscaling/v1 Scale (deployments, replicasets, statefulsets, replicationcontrollers).
 json::Document scale_of(const Resource& resource, const json::Value& object);
+const Resource& scale_resource();  // what Scales are printed by
 
 // Sets what upstream's defaulting sets on create and update.
 void apply_defaults(const Resource& resource, json::Value& object, json::Allocator& alloc);
@@ -35,6 +37,11 @@ std::vector<Cause> validate(const Resource& resource, const json::Value& object,
 // What of `object` a client may not write through this endpoint is taken from `old` (null on create): status on the main
 // resource, all but status on /status. `subresource` is "" or "status".
 void prepare(const Resource& resource, std::string_view subresource, json::Value& object, const json::Value* old, json::Allocator& alloc);
+
+// What a client should know of an object that is valid and still doubtful. `old` is null on create.
+std::vector<std::string> warnings(const Resource& resource, std::string_view subresource, const json::Value& object, const json::Value* old);
+// The warning for who uses a built-in resource at all; "" none.
+std::string_view deprecation(const Resource& resource);
 
 // True when what metadata.generation counts differs.
 bool generation_differs(const Resource& resource, const json::Value& object, const json::Value& old);
@@ -52,8 +59,9 @@ std::string field_value(const Resource& resource, const json::Value& object, std
 
 // OpenAPI documents as JSON text, made from the tables anew each time: keep them. v3: one for each group version ("api/v1",
 // "apis/apps/v1"); "" for one that is not served.
-std::string openapi_v2();
-std::string openapi_v3(std::string_view group_version);
+std::string openapi_v2(const Catalog& catalog = {});
+std::string openapi_v3(const Catalog& catalog, std::string_view group_version);
+std::string openapi_v3(std::string_view group_version);  // of the built-in resources
 // A version 2 document's text as protobuf (application/com.github.proto-openapi.spec.v2@v1.0+protobuf), as Go clients read it.
 std::string openapi_v2_protobuf(std::string_view text);
 

@@ -2,7 +2,8 @@
 //
 // The language, a line at a time (`#` starts a comment line; ` -- ` starts the documentation of what stands before it):
 //
-//   group core/v1 ""                     directory and version of what follows; the API group on the wire ("" is core)
+//   group core/v1 "" [PRIORITY]          directory and version of what follows; the API group on the wire ("" is core); discovery
+//                                        tells groups of a higher priority first
 //   type PodSpec [atomic] -- ...         an object; its fields follow, indented
 //   kind Pod [of GROUP] -- ...           an object with kind and apiVersion, which are not listed; GROUP when not the file's
 //     name?!  TYPE #NUMBER FLAGS -- ...  a field: ? is left out when empty, ! is required, #a.b is nested in message a on the wire
@@ -75,6 +76,7 @@ struct Model {
   std::vector<Type> types;            // sorted by full name
   std::vector<Resource> resources;    // in discovery's order
   std::map<std::string, size_t> index;  // full name → types
+  std::map<std::string, int> priorities;  // of groups on the wire
 
   const Type* find(const std::string& full_name) const {
     auto it = index.find(full_name);

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <set>
 #include <sstream>
 #include <stdexcept>
@@ -82,12 +83,13 @@ class Parser {
   }
 
   void top(const Words& words, const std::string& doc) {
-    if (words[0] == "group" && words.size() == 3) {
+    if (words[0] == "group" && (words.size() == 3 || words.size() == 4)) {
       package_ = words[1];
       group_ = words[2] == "\"\"" ? "" : words[2];
       if (std::find(model_.packages.begin(), model_.packages.end(), package_) == model_.packages.end())
         model_.packages.push_back(package_);
       model_.files.emplace_back(package_, file());
+      if (words.size() == 4) model_.priorities[group_] = std::stoi(words[3]);
       block_ = Block::kNone;
       return;
     }
@@ -269,10 +271,11 @@ void finish(Model& model) {
       for (char& c : resource.singular) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
     }
   }
-  // Discovery's order: the core group first, then by group; within one by name.
+  // Discovery's order: the core group first, then by the groups' priorities; within one by name.
+  const auto rank = [&](const Type& type) { return type.group.empty() ? std::numeric_limits<int>::min() : -model.priorities[type.group]; };
   std::sort(model.resources.begin(), model.resources.end(), [&](const Resource& a, const Resource& b) {
     const Type *ta = model.find(a.type), *tb = model.find(b.type);
-    return std::tie(ta->group, ta->version, a.plural) < std::tie(tb->group, tb->version, b.plural);
+    return std::make_tuple(rank(*ta), ta->group, ta->version, a.plural) < std::make_tuple(rank(*tb), tb->group, tb->version, b.plural);
   });
 }
 

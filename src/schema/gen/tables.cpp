@@ -48,7 +48,7 @@ bool may_be_omitted(const Field& f) {
 // Whether defaulting has something to do when the field is absent.
 bool is_defaulted(const Field& f) {
   if (!f.default_json.empty() || !f.sets_json.empty()) return true;
-  return !may_be_omitted(f) && !f.pointer && f.type.form == TypeRef::kNamed && std::string_view(shape_of(f.type)) != "kAny";
+  return !may_be_omitted(f) && std::string_view(shape_of(f.type)) != "kAny";
 }
 
 const TypeRef& innermost(const TypeRef& ref) { return ref.form == TypeRef::kNamed ? ref : innermost(*ref.element); }
