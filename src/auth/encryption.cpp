@@ -29,11 +29,13 @@ const unsigned char* bytes_of(std::string_view text) { return reinterpret_cast<c
 unsigned char* bytes_of(std::string& text) { return reinterpret_cast<unsigned char*>(text.data()); }
 
 // The context is data that is authenticated, not encrypted: the same bytes do not open as another object's.
-bool crypt(bool encrypt, std::string_view key, std::string_view nonce, std::string_view context, std::string_view in, std::string& out, std::string& tag) {
+bool crypt(bool encrypt, std::string_view key, std::string_view nonce, std::string_view context, std::string_view in,
+           std::string& out, std::string& tag) {
   CipherPtr cipher(EVP_CIPHER_CTX_new());
   int size = 0;
   out.resize(in.size());
-  return cipher && EVP_CipherInit_ex(cipher.get(), EVP_aes_256_gcm(), nullptr, bytes_of(key), bytes_of(nonce), encrypt) == 1 &&
+  return cipher &&
+         EVP_CipherInit_ex(cipher.get(), EVP_aes_256_gcm(), nullptr, bytes_of(key), bytes_of(nonce), encrypt) == 1 &&
          EVP_CipherUpdate(cipher.get(), nullptr, &size, bytes_of(context), static_cast<int>(context.size())) == 1 &&
          EVP_CipherUpdate(cipher.get(), bytes_of(out), &size, bytes_of(in), static_cast<int>(in.size())) == 1 &&
          (encrypt || EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_GCM_SET_TAG, kTagSize, bytes_of(tag)) == 1) &&
@@ -56,7 +58,8 @@ Result<std::shared_ptr<EncryptionKeys>> EncryptionKeys::load_or_create(const std
     return keys;
   }
   KNARR_ASSIGN(std::string text, linux::read_file(path));
-  KNARR_RETURN_IF_ERROR(keys->load(text).with_context(fmt::format("read the encryption keys in {}; put it back from a backup", path)));
+  KNARR_RETURN_IF_ERROR(
+      keys->load(text).with_context(fmt::format("read the encryption keys in {}; put it back from a backup", path)));
   return keys;
 }
 
@@ -67,9 +70,11 @@ Status EncryptionKeys::load(std::string_view text) {
   Lock lock(mutex_);
   for (const json::Value& item : list->GetArray()) {
     KNARR_ASSIGN(std::string secret, base64::decode(json::get_string(item, "secret")));
-    Key key{std::string(json::get_string(item, "id")), std::string(json::get_string(item, "created")), std::move(secret), false};
+    Key key{std::string(json::get_string(item, "id")), std::string(json::get_string(item, "created")),
+            std::move(secret), false};
     if (key.id.size() != kIdSize || key.secret.size() != kKeySize) {
-      return internal_error(fmt::format("the key \"{}\" is not an id of {} characters and a secret of {} bytes", key.id, kIdSize, kKeySize));
+      return internal_error(fmt::format("the key \"{}\" is not an id of {} characters and a secret of {} bytes", key.id,
+                                        kIdSize, kKeySize));
     }
     keys_.push_back(std::move(key));
   }
@@ -119,9 +124,14 @@ Status EncryptionKeys::forget_unused() {
   return {};
 }
 
+void EncryptionKeys::found_plain() {
+  Lock lock(mutex_);
+  found_plain_ = true;
+}
+
 bool EncryptionKeys::outdated() const {
   Lock lock(mutex_);
-  return std::any_of(keys_.begin() + 1, keys_.end(), [](const Key& key) { return key.used; });
+  return found_plain_ || std::any_of(keys_.begin() + 1, keys_.end(), [](const Key& key) { return key.used; });
 }
 
 std::string EncryptionKeys::current_id() const {
@@ -156,11 +166,13 @@ Result<std::string> EncryptionKeys::open(std::string_view context, std::string_v
   Lock lock(mutex_);
   const auto key = std::find_if(keys_.begin(), keys_.end(), [&](const Key& k) { return k.id == id; });
   if (key == keys_.end()) {
-    return internal_error(fmt::format("it is encrypted with the key {}, which is not in {}: put that file back from a backup", id, path_));
+    return internal_error(fmt::format(
+        "it is encrypted with the key {}, which is not in {}: put that file back from a backup", id, path_));
   }
   if (!crypt(false, key->secret, nonce, context, encrypted, plain, tag)) {
     ERR_clear_error();
-    return internal_error(fmt::format("it does not decrypt with the key {}: the database was changed by something else", id));
+    return internal_error(
+        fmt::format("it does not decrypt with the key {}: the database was changed by something else", id));
   }
   key->used = true;
   return plain;

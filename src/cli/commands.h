@@ -21,6 +21,9 @@ std::span<const Command> command_table();
 
 int run_server(const Options& options);
 int run_agent(const Options& options);
+int run_cert(const Options& options);
+int run_kubeconfig(const Options& options);
+int run_secrets(const Options& options);
 int run_image(const Options& options);
 int run_status(const Options& options);
 int run_uninstall(const Options& options);

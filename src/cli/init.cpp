@@ -85,15 +85,25 @@ void open_console() {
   if (console > 2) close(console);
 }
 
-// The initramfs is no mount that pivot_root could leave, which is what containers do: a copy of it laid over itself is one.
+// The initramfs is no mount that pivot_root could leave, which is what containers do: a copy of it laid over itself is one. What
+// is mounted in it moves along: left in both, it could never be unmounted.
 Status leave_initramfs() {
   KNARR_ASSIGN(const auto mounts, linux::read_mounts());
   const auto root = std::find_if(mounts.begin(), mounts.end(), [](const linux::MountInfo& m) { return m.mount_point == "/"; });
   if (root == mounts.end() || root->type != "rootfs") return {};
-  KNARR_ASSIGN(const linux::UniqueFd copy, linux::clone_mount("/", true));
+  std::vector<std::pair<std::string, linux::UniqueFd>> inner;
+  for (const linux::MountInfo& mount : mounts) {
+    if (mount.parent != root->id || mount.id == root->id) continue;
+    inner.emplace_back(mount.mount_point, open(mount.mount_point.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  }
+  KNARR_ASSIGN(const linux::UniqueFd copy, linux::clone_mount("/", false));
   KNARR_RETURN_IF_ERROR(linux::attach_mount(copy.get(), "/"));
   if (fchdir(copy.get()) != 0 || chroot(".") != 0) return errno_status(errno, "enter the copy of the initramfs");
-  return {};
+  Status status;
+  for (const auto& [path, mount] : inner) {
+    if (Status moved = mount ? linux::attach_mount(mount.get(), path) : errno_status(errno, "open " + path); !moved.ok()) status = std::move(moved);
+  }
+  return status;
 }
 
 Status make_root_writable() {
@@ -196,8 +206,9 @@ void unmount_all() {
   for (auto mount = mounts->rbegin(); mount != mounts->rend(); ++mount) {
     const std::string& path = mount->mount_point;
     if (path == "/" || path == "/proc" || path == "/dev") continue;
-    if (linux::unmount(path, 0).ok()) continue;
+    // First, since somebody else may hold the file system too (a mount namespace that is not gone yet).
     (void)linux::mount_at("", path, "", MS_REMOUNT | MS_RDONLY);
+    (void)linux::unmount(path, 0);
   }
   (void)linux::mount_at("", "/", "", MS_REMOUNT | MS_RDONLY);
   sync();

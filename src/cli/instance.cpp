@@ -12,6 +12,9 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "knarr/codec/json.h"
+#include "knarr/codec/yaml.h"
+
 namespace knarr::cli {
 
 std::string trimmed(std::string text) {
@@ -78,6 +81,24 @@ Result<Instance> Instance::open(const Options& options) {
   KNARR_ASSIGN(instance.id,
                keep_in_file(instance.data_dir + "/instance", 0644, [] { return Result<std::string>(random_hex(6)); }));
   return instance;
+}
+
+Result<Instance> Instance::existing(const Options& options) {
+  const std::string& data_dir = options.text("data-dir");
+  if (access(data_dir.c_str(), F_OK) != 0) {
+    return not_found(fmt::format("there is no data directory {}; is knarr installed here? (--data-dir chooses another)", data_dir));
+  }
+  return open(options);
+}
+
+Result<std::string> server_url(const std::string& kubeconfig) {
+  KNARR_ASSIGN(std::string text, linux::read_file(kubeconfig));
+  KNARR_ASSIGN(json::Document document, yaml::parse(text));
+  const json::Value* clusters = json::find(document, "clusters");
+  if (!clusters || !clusters->IsArray() || clusters->Empty()) return bad_request(kubeconfig + ": there is no cluster in it");
+  std::string url(json::get_string((*clusters)[0], {"cluster", "server"}));
+  if (url.empty()) return bad_request(kubeconfig + ": its cluster has no server");
+  return url;
 }
 
 Result<linux::UniqueFd> lock_instance(const Instance& instance, std::string_view name, bool wait) {

@@ -25,6 +25,8 @@ struct Instance {
 
   // Makes the directory and its id where they are missing.
   static Result<Instance> open(const Options& options);
+  // The same for commands about what is there already. Error: there is no such directory.
+  static Result<Instance> existing(const Options& options);
 };
 
 // Holds <data-dir>/<name>.lock until destroyed. Conflict when another process does, with its pid.
@@ -32,6 +34,9 @@ Result<linux::UniqueFd> lock_instance(const Instance& instance, std::string_view
 
 // The file's trimmed content, or what `make` answers, which is then kept in the file.
 Result<std::string> keep_in_file(const std::string& path, int mode, const std::function<Result<std::string>()>& make);
+
+// The server's address as a kubeconfig says it.
+Result<std::string> server_url(const std::string& kubeconfig);
 
 std::string trimmed(std::string text);  // without white space at its end, as files of one line have it
 std::string random_hex(size_t digits);

@@ -25,6 +25,15 @@ constexpr Command kCommands[] = {
      "  rm NAME...       remove names; what no name leads to any more is deleted\n"
      "  pull NAME...     fetch from a registry\n"},
     {"status", "[options]", "is the server well, and what does it hold", kUseStatus, run_status, ""},
+    {"kubeconfig", "--user NAME [--group NAMES] [--days COUNT]", "credentials for another user, on standard output", kUseKubeconfig,
+     run_kubeconfig,
+     "Signs a client certificate and prints a kubeconfig with it: what this user may do is for RBAC's roles to say.\n"
+     "  knarr kubeconfig --user ada --group dev >ada.kubeconfig\n"},
+    {"cert", "ls | renew", "the certificates of this machine", kUseKeys, run_cert,
+     "  ls      list them, and when they expire (a running server or agent renews its own in time)\n"
+     "  renew   make the server's certificates anew, now\n"},
+    {"secrets", "rotate", "the keys that Secrets are encrypted with on disk", kUseKeys, run_secrets,
+     "  rotate  make a new key and encrypt every Secret with it, while the server runs\n"},
     {"uninstall", "--data-dir DIR", "end all pods and remove everything knarr made on this machine", kUseUninstall,
      run_uninstall,
      "Stops at once when a server or agent still runs with this data directory. Removes pods, mounts, links, rules and "

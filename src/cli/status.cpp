@@ -7,7 +7,6 @@
 #include "cli/commands.h"
 #include "cli/instance.h"
 #include "knarr/codec/json.h"
-#include "knarr/codec/yaml.h"
 #include "knarr/http/client.h"
 
 namespace knarr::cli {
@@ -21,18 +20,6 @@ struct Counted {
 constexpr Counted kCounted[] = {
     {"nodes", "/api/v1/nodes"}, {"namespaces", "/api/v1/namespaces"}, {"pods", "/api/v1/pods"}};
 
-// The server's address as the kubeconfig says it.
-Result<std::string> server_url(const std::string& kubeconfig) {
-  KNARR_ASSIGN(std::string text, linux::read_file(kubeconfig));
-  KNARR_ASSIGN(json::Document document, yaml::parse(text));
-  const json::Value* clusters = json::find(document, "clusters");
-  if (!clusters || !clusters->IsArray() || clusters->Empty())
-    return bad_request(kubeconfig + ": there is no cluster in it");
-  std::string url(json::get_string((*clusters)[0], {"cluster", "server"}));
-  if (url.empty()) return bad_request(kubeconfig + ": its cluster has no server");
-  return url;
-}
-
 std::string lock_holder(const Instance& instance, std::string_view name) {
   auto lock = lock_instance(instance, name, false);
   if (lock.ok()) return "not running";
@@ -43,13 +30,7 @@ std::string lock_holder(const Instance& instance, std::string_view name) {
 }  // namespace
 
 int run_status(const Options& options) {
-  const std::string& data_dir = options.text("data-dir");
-  if (access(data_dir.c_str(), F_OK) != 0) {
-    return fail("status",
-                not_found(fmt::format(
-                    "there is no data directory {}; is knarr installed here? (--data-dir chooses another)", data_dir)));
-  }
-  auto instance = Instance::open(options);
+  auto instance = Instance::existing(options);
   if (!instance.ok()) return fail("status", instance.status());
   fmt::print("data directory  {}\n", instance->data_dir);
   fmt::print("server          {}\n", lock_holder(*instance, "server"));

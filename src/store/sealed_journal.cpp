@@ -18,7 +18,11 @@ class SealedJournal : public Journal {
   Result<JournalState> replay(const std::function<void(const Record&)>& sink) override {
     Status failed;
     auto state = journal_->replay([&](const Record& record) {
-      if (!failed.ok() || !sealer_->wants(record.resource) || !sealer_->is_sealed(record.value)) return sink(record);
+      if (!failed.ok() || !sealer_->wants(record.resource)) return sink(record);
+      if (!sealer_->is_sealed(record.value)) {
+        sealer_->found_plain();
+        return sink(record);
+      }
       auto plain = sealer_->open(context_of(record), record.value);
       if (!plain.ok()) {
         failed = std::move(plain).status().with_context(fmt::format("read {} \"{}\"", record.resource, record.key));

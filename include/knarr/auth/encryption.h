@@ -25,11 +25,12 @@ class EncryptionKeys : public store::Sealer {
   bool wants(std::string_view resource) const override { return resource == "secrets"; }
   Result<std::string> seal(std::string_view context, std::string_view value) override;
   bool is_sealed(std::string_view bytes) const override;
+  void found_plain() override;
   Result<std::string> open(std::string_view context, std::string_view bytes) override;
 
   // Makes a new first key. Until what there is has been written again (store::Store::rewrite), old keys still open it.
   Status rotate();
-  // Whether values that were opened since the start were sealed with another key than the first.
+  // Whether something was found since the start that is not sealed, or with another key than the first.
   bool outdated() const;
   // Removes the keys that have opened nothing since the start and are not the first: nothing on disk needs them. Call it when
   // everything has been replayed, and before rotate().
@@ -52,6 +53,7 @@ class EncryptionKeys : public store::Sealer {
   const Clock& clock_;
   mutable Mutex mutex_;
   std::vector<Key> keys_ KNARR_GUARDED_BY(mutex_);
+  bool found_plain_ KNARR_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace knarr::auth

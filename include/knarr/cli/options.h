@@ -21,7 +21,9 @@ enum OptionUse : unsigned {
   kUseImage = 4,
   kUseStatus = 8,
   kUseUninstall = 16,
-  kUseAll = 31
+  kUseKeys = 32,  // cert, secrets
+  kUseKubeconfig = 64,
+  kUseAll = 127
 };
 
 struct Option {

@@ -20,6 +20,8 @@ class Sealer {
   virtual Result<std::string> seal(std::string_view context, std::string_view value) = 0;
   // Whether the bytes were made by seal(), with whatever key.
   virtual bool is_sealed(std::string_view bytes) const = 0;
+  // Replay found a value of a wanted resource that is not sealed.
+  virtual void found_plain() {}
   // Errors: not sealed with a key that is known, or changed since.
   virtual Result<std::string> open(std::string_view context, std::string_view bytes) = 0;
 };
