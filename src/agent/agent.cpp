@@ -24,6 +24,20 @@ constexpr seconds kImagesAge{300};              // of the list in the Node's sta
 constexpr std::chrono::hours kCollectEvery{6};  // unused images, when the disk is filling
 constexpr int64_t kCollectBelowPercent = 15;    // of the disk free
 
+// Where pods reach the server: as this agent does, but for its own machine's loopback, which is not theirs.
+std::pair<std::string, std::string> api_address(std::string_view url, const std::string& node_ip) {
+  if (const size_t scheme = url.find("://"); scheme != url.npos) url.remove_prefix(scheme + 3);
+  url = url.substr(0, url.find('/'));
+  std::string_view host = url, port = "443";
+  if (const size_t colon = url.rfind(':'); colon != url.npos && url.find(']', colon) == url.npos) {
+    host = url.substr(0, colon);
+    port = url.substr(colon + 1);
+  }
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  const bool loopback = host.starts_with("127.") || host == "::1" || host == "localhost";
+  return {loopback ? node_ip : std::string(host), std::string(port)};
+}
+
 class AgentImpl : public Agent {
  public:
   explicit AgentImpl(AgentOptions options) : options_(std::move(options)) {}
@@ -153,6 +167,7 @@ class AgentImpl : public Agent {
     services.data_dir = options_.data_dir;
     services.node_name = options_.node_name;
     services.node_ip = options_.node_ip;
+    std::tie(services.api_host, services.api_port) = api_address(options_.server_url, options_.node_ip);
     services.runtime = runtime_.get();
     services.images = images_.get();
     services.handlers = handlers_.get();

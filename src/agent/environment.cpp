@@ -83,11 +83,29 @@ class Builder {
   Result<Variables> build() {
     for (const auto& from : container_.envFrom) KNARR_RETURN_IF_ERROR(take_all(from));
     for (const auto& variable : container_.env) KNARR_RETURN_IF_ERROR(take(variable));
+    for (const auto& [name, value] : api_variables())
+      if (!find_variable(variables_, name)) variables_.emplace_back(name, value);
     return std::move(variables_);
   }
 
  private:
   static constexpr seconds kFresh{0};
+
+  // What the Service "kubernetes" would put there; programs find the API by the first two.
+  Variables api_variables() const {
+    if (facts_.api_host.empty()) return {};
+    const std::string host =
+        facts_.api_host.find(':') == std::string::npos ? facts_.api_host : "[" + facts_.api_host + "]";
+    const std::string url = fmt::format("tcp://{}:{}", host, facts_.api_port);
+    return {{"KUBERNETES_SERVICE_HOST", facts_.api_host},
+            {"KUBERNETES_SERVICE_PORT", facts_.api_port},
+            {"KUBERNETES_SERVICE_PORT_HTTPS", facts_.api_port},
+            {"KUBERNETES_PORT", url},
+            {"KUBERNETES_PORT_443_TCP", url},
+            {"KUBERNETES_PORT_443_TCP_PROTO", "tcp"},
+            {"KUBERNETES_PORT_443_TCP_PORT", facts_.api_port},
+            {"KUBERNETES_PORT_443_TCP_ADDR", facts_.api_host}};
+  }
 
   Status take_all(const core::EnvFromSource& from) {
     if (from.configMapRef) {
@@ -103,6 +121,11 @@ class Builder {
     return {};
   }
 
+  std::optional<std::string> known(std::string_view name) const {
+    if (auto value = find_variable(variables_, name)) return value;
+    return find_variable(api_variables(), name);
+  }
+
   void put(std::string name, std::string value) {
     if (valid_name(name)) set_variable(variables_, std::move(name), std::move(value));
   }
@@ -115,7 +138,7 @@ class Builder {
   Status take(const core::EnvVar& variable) {
     if (!variable.valueFrom) {
       put(variable.name,
-          expand(variable.value, [&](std::string_view name) { return find_variable(variables_, name); }));
+          expand(variable.value, [&](std::string_view name) { return known(name); }));
       return {};
     }
     const core::EnvVarSource& from = *variable.valueFrom;

@@ -19,6 +19,7 @@ struct PodFacts {
   std::string host_ip;
   std::vector<std::string> pod_ips;
   std::map<std::string, std::string> node_allocatable;  // what a container without a limit may use
+  std::string api_host, api_port;                       // where the pod reaches the API server; "": not told
 };
 
 // $(NAME) becomes the value that `lookup` answers; where it answers none it stays as it is. $$ is a $.

@@ -42,7 +42,7 @@ std::string new_container_id() {
 // --- sandbox, network, volumes ---
 
 PodFacts Pods::facts(const core::Pod& pod, const PodView& view) const {
-  return {pod, view.host_ip, view.pod_ips, services_.node_allocatable()};
+  return {pod, view.host_ip, view.pod_ips, services_.node_allocatable(), services_.api_host, services_.api_port};
 }
 
 // True when the pod has its sandbox now.
@@ -84,7 +84,6 @@ bool Pods::make_sandbox(const PodPtr& pod, const PodView& view) {
       entry.volumes = volumes;
       entry.has_volumes = true;
     });
-    warn_of_tokens(*pod);
     if (has_content_volumes(*pod)) refresh_volumes();
   }
 
@@ -197,16 +196,11 @@ void Pods::weigh_burstable() {
   if (!status.ok() && !status.is(reason::kNotFound)) log::warn("agent", "cannot weigh the burstable pods", {{"error", status}});
 }
 
-void Pods::warn_of_tokens(const core::Pod& pod) const {
-  for (const auto& v : pod.spec.volumes) {
-    if (!v.projected) continue;
-    for (const auto& source : v.projected->sources) {
-      if (!source.serviceAccountToken) continue;
-      event(pod, "", client::kEventWarning, "TokenNotMounted",
-            fmt::format("volume \"{}\" is without its service account token: this cluster does not issue them yet",
-                        v.name));
-    }
-  }
+void Pods::refresh_volumes_of(const core::Pod& pod, const PodView& view) {
+  Lock lock(refresh_mutex_);
+  volume::PodVolumes store(pod_directory(pod.metadata.uid));
+  auto made = make_volumes(facts(pod, view), store, *services_.sources, kVolumeRefresh / 2);
+  if (!made.ok()) log::debug("agent", "a volume was not updated", {{"pod", client::key_of(pod)}, {"error", made.status()}});
 }
 
 // Once a minute while there is a pod that shows objects of the API as files.
@@ -225,12 +219,7 @@ void Pods::refresh_volumes() {
           }
         }
       }
-      for (auto& [pod, view] : pods) {
-        volume::PodVolumes store(pod_directory(pod->metadata.uid));
-        auto made = make_volumes(facts(*pod, view), store, *services_.sources, kVolumeRefresh / 2);
-        if (!made.ok())
-          log::debug("agent", "a volume was not updated", {{"pod", client::key_of(*pod)}, {"error", made.status()}});
-      }
+      for (auto& [pod, view] : pods) refresh_volumes_of(*pod, view);
       if (!pods.empty()) refresh_volumes();
     });
   });
@@ -455,7 +444,6 @@ void Pods::stop_container(const PodPtr& pod, const PodView& view, const Plan::St
     MonoTime deadline = services_.clock->mono() + std::max(grace, kLeastGrace);
     if (!c.stopping) {
       fresh = c.stopping = true;
-      c.ready = false;
       entry.stops[stop.container] = {deadline, grace, 0};
       return;
     }
@@ -468,7 +456,7 @@ void Pods::stop_container(const PodPtr& pod, const PodView& view, const Plan::St
   });
   services_.timers->cancel(replaced);
   if (!fresh) return;
-  probes_.stop(target.container_id);
+  probes_.ending(target.container_id);
   event(*pod, stop.container, client::kEventNormal, "Killing", stop.why);
   if (container->lifecycle && container->lifecycle->preStop && grace.count() > 0) {
     tasks_.submit([this, pod, container = *container, target, grace] { end_container(pod, container, target, grace); });

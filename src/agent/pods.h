@@ -32,6 +32,7 @@ namespace knarr::agent {
 // What the pods are run with: the seams of the agent. All outlive Pods.
 struct PodServices {
   std::string data_dir, node_name, node_ip;
+  std::string api_host, api_port;  // where pods reach the API server
   runtime::Runtime* runtime = nullptr;
   image::ImageStore* images = nullptr;
   Handlers* handlers = nullptr;
@@ -167,7 +168,7 @@ class Pods {
   std::string termination_message(const core::Pod& pod, const core::Container& container,
                                   const ContainerView& view) const;
   void refresh_volumes();
-  void warn_of_tokens(const core::Pod& pod) const;
+  void refresh_volumes_of(const core::Pod& pod, const PodView& view);
 
   std::string pod_directory(const std::string& uid) const { return services_.data_dir + "/pods/" + uid; }
   std::string log_directory(const core::Pod& pod) const;
@@ -187,6 +188,7 @@ class Pods {
   int64_t burstable_milli_ KNARR_GUARDED_BY(mutex_) = 0;  // as the kernel was last told
   bool draining_ KNARR_GUARDED_BY(mutex_) = false;
   seconds drain_grace_ KNARR_GUARDED_BY(mutex_){0};
+  Mutex refresh_mutex_;  // one refresh at a time
   client::Timers::Id refresh_timer_ KNARR_GUARDED_BY(mutex_) = 0;
 
   client::WorkQueue queue_, reports_;

@@ -1,5 +1,5 @@
-// The ConfigMaps and Secrets that pods of this node name, fetched when asked for and remembered: a container can be
-// started again while the server is away. Thread-safe.
+// The ConfigMaps and Secrets that pods of this node name, and the tokens of their service accounts: fetched when asked
+// for and remembered, so that a container can be started again while the server is away. Thread-safe.
 #pragma once
 
 #include <fmt/format.h>
@@ -11,6 +11,7 @@
 #include <string>
 
 #include "agent/pod_view.h"
+#include "agent/tokens.h"
 #include "knarr/base/sync.h"
 #include "knarr/client/typed.h"
 
@@ -24,13 +25,16 @@ class Sources {
                                                                     seconds age) = 0;
   virtual Result<std::shared_ptr<const core::Secret>> secret(const std::string& ns, const std::string& name,
                                                              seconds age) = 0;
+  // One that still holds for a fifth of its time at least, where the server can be reached.
+  virtual Result<std::string> token(const TokenWanted& wanted) = 0;
 };
 
 class ApiSources : public Sources {
  public:
   ApiSources(std::shared_ptr<client::Transport> transport, const Clock& clock)
       : config_maps_(client::Typed<core::ConfigMap>(transport), clock),
-        secrets_(client::Typed<core::Secret>(transport), clock) {}
+        secrets_(client::Typed<core::Secret>(transport), clock),
+        tokens_(transport, clock) {}
 
   Result<std::shared_ptr<const core::ConfigMap>> config_map(const std::string& ns, const std::string& name,
                                                             seconds age) override {
@@ -40,10 +44,12 @@ class ApiSources : public Sources {
                                                      seconds age) override {
     return secrets_.get(ns, name, age);
   }
+  Result<std::string> token(const TokenWanted& wanted) override { return tokens_.get(wanted); }
   // Forgets what nobody asked for during the last `age`.
   void forget(seconds age) {
     config_maps_.forget(age);
     secrets_.forget(age);
+    tokens_.forget(age);
   }
 
  private:
@@ -98,6 +104,7 @@ class ApiSources : public Sources {
 
   Cache<core::ConfigMap> config_maps_;
   Cache<core::Secret> secrets_;
+  TokenCache tokens_;
 };
 
 }  // namespace knarr::agent

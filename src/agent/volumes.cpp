@@ -45,6 +45,23 @@ class ContentBuilder {
     return {};
   }
 
+  // The token's file is the pod's alone: readable by its user, or by its group.
+  Status add_token(const core::ServiceAccountTokenProjection& source, int default_mode) {
+    const auto& meta = facts_.pod.metadata;
+    KNARR_ASSIGN(std::string token, sources_.token({.ns = meta.namespace_,
+                                                    .account = facts_.pod.spec.serviceAccountName,
+                                                    .pod = meta.name,
+                                                    .pod_uid = meta.uid,
+                                                    .audience = source.audience,
+                                                    .seconds = source.expirationSeconds.value_or(3600)}));
+    has_secret_ = true;
+    const auto user = common_user(facts_.pod.spec);
+    const int mode = user || content_.fs_group ? 0600 : default_mode;
+    put(source.path, std::move(token), mode);
+    content_.files.back().owner = user;
+    return {};
+  }
+
   volume::Content finish(std::optional<int32_t> default_mode) {
     if (default_mode) content_.default_mode = *default_mode;
     return std::move(content_);
@@ -52,6 +69,22 @@ class ContentBuilder {
   bool has_secret() const { return has_secret_; }
 
  private:
+  // The user that all containers run as, when the spec says so.
+  static std::optional<int64_t> common_user(const core::PodSpec& spec) {
+    std::optional<int64_t> user;
+    for (const auto* list : {&spec.initContainers, &spec.containers}) {
+      for (const auto& container : *list) {
+        std::optional<int64_t> own;
+        if (spec.securityContext) own = spec.securityContext->runAsUser;
+        if (container.securityContext && container.securityContext->runAsUser)
+          own = container.securityContext->runAsUser;
+        if (!own || (user && *user != *own)) return {};
+        user = own;
+      }
+    }
+    return user;
+  }
+
   static Status missing(Status status, bool optional) {
     if (status.is(reason::kNotFound) && optional) return {};
     return status;
@@ -130,9 +163,9 @@ Result<std::string> make_volume(const core::Volume& v, const PodFacts& facts, vo
         KNARR_RETURN_IF_ERROR(content.add_secret(s.name, s.items, s.optional.value_or(false)));
       } else if (source.downwardAPI) {
         KNARR_RETURN_IF_ERROR(content.add_downward(source.downwardAPI->items));
+      } else if (source.serviceAccountToken) {
+        KNARR_RETURN_IF_ERROR(content.add_token(*source.serviceAccountToken, mode.value_or(0644)));
       }
-      // Service account tokens: the API does not issue them yet; the volume is there without its token (see the pod's
-      // event).
     }
   } else {
     return bad_request("volumes of this type are not supported by this node");

@@ -1,8 +1,11 @@
 // Questions that are asked by a POST and answered at once, and that nothing keeps: who somebody is and what they may
 // do.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "knarr/apiserver/document.h"
+#include "knarr/codec/time.h"
+#include "rest_impl.h"
 #include "server_impl.h"
 
 namespace knarr::apiserver {
@@ -45,13 +48,36 @@ auth::UserInfo subject_of(const Value& spec) {
   return user;
 }
 
+// A NonResourceAttributes as upstream's errors show it.
+std::string shown_path(const Value& path) {
+  std::string out = "{\"Path\":";
+  json::append_quoted(out, json::get_string(path, "path"));
+  out += ",\"Verb\":";
+  json::append_quoted(out, json::get_string(path, "verb"));
+  return out += '}';
+}
+
+std::string quoted(std::string_view text) {
+  std::string out;
+  json::append_quoted(out, text);
+  return out;
+}
+
+Value strings(const std::vector<std::string>& items, Allocator& alloc) {
+  Value list(rapidjson::kArrayType);
+  for (const std::string& item : items) list.PushBack(json::string(item, alloc), alloc);
+  return list;
+}
+
 class Review {
  public:
-  Review(auth::Authenticator* authenticator, auth::Authorizer* authorizer, const Exchange& exchange, Document& document)
-      : authenticator_(authenticator),
+  Review(auth::TokenSource* tokens, auth::Authorizer* authorizer, const Exchange& exchange, Document& document,
+         WallTime now)
+      : tokens_(tokens),
         authorizer_(authorizer),
         exchange_(exchange),
         document_(document),
+        now_(now),
         alloc_(document.GetAllocator()) {
     status_.SetObject();
   }
@@ -60,11 +86,12 @@ class Review {
     const std::string_view name = resource.plural;
     Status result;
     if (name == "selfsubjectreviews") {
+      json::set(metadata_of(document_, alloc_), "creationTimestamp", format_time(now_), alloc_);
       write_user(json::ensure_object(status_, {"userInfo"}, alloc_), exchange_.user, alloc_);
     } else if (name == "tokenreviews") {
       result = review_token();
     } else if (name == "selfsubjectrulesreviews") {
-      review_rules();
+      result = review_rules();
     } else {
       result = review_access(resource);
     }
@@ -75,37 +102,75 @@ class Review {
 
  private:
   Status review_token() {
-    http::Request probe;
-    probe.headers = {{"Authorization", fmt::format("Bearer {}", json::get_string(document_, {"spec", "token"}))}};
-    const auto user =
-        authenticator_ ? authenticator_->authenticate(probe) : Result<std::optional<auth::UserInfo>>(std::nullopt);
-    if (!user.ok() || !*user) {
-      json::set(status_, "error", "invalid bearer token", alloc_);
-    } else {
-      json::set(status_, "authenticated", Value(true), alloc_);
-      write_user(json::ensure_object(status_, {"user"}, alloc_), **user, alloc_);
+    const std::string_view token = json::get_string(document_, {"spec", "token"});
+    if (token.empty()) return bad_request("token is required for TokenReview in authentication");
+    std::vector<std::string> audiences;
+    read_strings(json::find(document_, {"spec", "audiences"}), audiences);
+    auto found = tokens_ ? tokens_->lookup(token, audiences) : Result<std::optional<auth::TokenUser>>(std::nullopt);
+    if (!found.ok() || !*found) {
+      json::ensure_object(status_, {"user"}, alloc_);
+      constexpr std::string_view kInvalid = "invalid bearer token";
+      json::set(status_, "error",
+                found.ok() ? std::string(kInvalid) : fmt::format("[{}, {}]", kInvalid, found.status().message()),
+                alloc_);
+      return Status::OK();
     }
+    auth::TokenUser& known = **found;
+    if (!known.user.in_group(auth::kGroupAuthenticated)) known.user.groups.emplace_back(auth::kGroupAuthenticated);
+    json::set(status_, "authenticated", Value(true), alloc_);
+    write_user(json::ensure_object(status_, {"user"}, alloc_), known.user, alloc_);
+    if (!known.audiences.empty()) json::set(status_, "audiences", strings(known.audiences, alloc_), alloc_);
     return Status::OK();
   }
 
+  // What is wrong with the question.
+  std::vector<Cause> access_causes(const Value& spec, std::string_view kind) {
+    const Value* resource = json::find(spec, "resourceAttributes");
+    const Value* path = json::find(spec, "nonResourceAttributes");
+    const bool self = kind == "selfsubjectaccessreviews", local = kind == "localsubjectaccessreviews";
+    std::vector<Cause> causes;
+    if (resource && path)
+      causes.push_back(cause_invalid("spec.nonResourceAttributes", shown_path(*path),
+                                     "cannot be specified in combination with resourceAttributes"));
+    if (!resource && !path)
+      causes.push_back(cause_invalid("spec.resourceAttributes", "null",
+                                     "exactly one of nonResourceAttributes or resourceAttributes must be specified"));
+    const Value* groups = json::find(spec, "groups");
+    if (!self && json::get_string(spec, "user").empty() && (!groups || !groups->IsArray() || groups->Empty()))
+      causes.push_back(cause_invalid("spec.user", "\"\"", "at least one of user or group must be specified"));
+    const Value* metadata = json::find(document_, "metadata");
+    const bool only_namespace =
+        local && metadata && metadata->IsObject() && metadata->MemberCount() == 1 && json::find(*metadata, "namespace");
+    if (metadata && metadata->IsObject() && !metadata->ObjectEmpty() && !only_namespace)
+      causes.push_back(cause_invalid("metadata", json::dump(*metadata),
+                                     local ? "must be empty except for namespace" : "must be empty"));
+    if (local && resource && json::get_string(*resource, "namespace") != exchange_.info.ns)
+      causes.push_back(cause_invalid("spec.resourceAttributes.namespace",
+                                     quoted(json::get_string(*resource, "namespace")),
+                                     "must match metadata.namespace"));
+    if (local && path)
+      causes.push_back(
+          cause_invalid("spec.nonResourceAttributes", shown_path(*path), "disallowed on this kind of request"));
+    return causes;
+  }
+
   Status review_access(const schema::Resource& resource) {
-    const Value* spec = json::find(document_, "spec");
-    const Value* wanted = spec ? json::find(*spec, "resourceAttributes") : nullptr;
-    const Value* path = spec ? json::find(*spec, "nonResourceAttributes") : nullptr;
-    if ((wanted != nullptr) == (path != nullptr)) {
-      const std::string_view why = wanted
-                                       ? "cannot be specified in combination with resourceAttributes"
-                                       : "exactly one of nonResourceAttributes or resourceAttributes must be specified";
-      const std::string field = wanted ? "spec.nonResourceAttributes" : "spec.resourceAttributes";
-      return invalid_error(resource, "", {cause_invalid(field, "null", why)});
+    if (resource.namespaced) {
+      Value& metadata = metadata_of(document_, alloc_);
+      const std::string_view ns = json::get_string(metadata, "namespace");
+      if (!ns.empty() && ns != exchange_.info.ns)
+        return bad_request("the namespace of the provided object does not match the namespace sent on the request");
+      json::set(metadata, "namespace", exchange_.info.ns, alloc_);
     }
-    const bool self = resource.plural == "selfsubjectaccessreviews";
-    const auth::UserInfo user = self ? exchange_.user : subject_of(*spec);
-    if (user.name.empty() && user.groups.empty())
-      return invalid_error(resource, "",
-                           {cause_invalid("spec.user", "\"\"", "at least one of user or group must be specified")});
+    const Value& spec = json::ensure_object(document_, {"spec"}, alloc_);
+    if (auto causes = access_causes(spec, resource.plural); !causes.empty())
+      return invalid_error(resource.group, "", "", std::move(causes));
+    const Value* wanted = json::find(spec, "resourceAttributes");
+    const Value* path = json::find(spec, "nonResourceAttributes");
+    const auth::UserInfo user = resource.plural == "selfsubjectaccessreviews" ? exchange_.user : subject_of(spec);
     auth::Attributes a;
     a.user = &user;
+    a.explain = true;
     a.resource_request = wanted != nullptr;
     if (wanted) {
       a.verb = json::get_string(*wanted, "verb");
@@ -115,8 +180,6 @@ class Review {
       a.subresource = json::get_string(*wanted, "subresource");
       a.ns = json::get_string(*wanted, "namespace");
       a.name = json::get_string(*wanted, "name");
-      if (resource.namespaced && a.ns != exchange_.info.ns)
-        return bad_request("spec.resourceAttributes.namespace must match the namespace of the request");
     } else {
       a.verb = json::get_string(*path, "verb");
       a.path = json::get_string(*path, "path");
@@ -128,58 +191,66 @@ class Review {
     return Status::OK();
   }
 
-  // Authorisers answer questions, they list no rules: so everything is listed for those who may do everything, and the
-  // answer says that it is not complete.
-  void review_rules() {
-    auth::Attributes a;
-    a.user = &exchange_.user;
-    a.resource_request = true;
-    a.verb = a.group = a.resource = "*";
-    a.ns = json::get_string(document_, {"spec", "namespace"});
-    const bool all = authorizer_ && authorizer_->authorize(a).decision == auth::Decision::kAllow;
-    const auto rule = [&](std::initializer_list<std::string_view> members) {
+  Status review_rules() {
+    const std::string ns(json::get_string(document_, {"spec", "namespace"}));
+    if (ns.empty()) return bad_request("no namespace on request");
+    auth::UserRules rules;
+    if (authorizer_) authorizer_->list_rules(exchange_.user, ns, rules);
+    json::set(document_, "metadata", Value(rapidjson::kObjectType), alloc_);
+    json::set(document_, "spec", Value(rapidjson::kObjectType), alloc_);
+    Value on_resources(rapidjson::kArrayType), on_paths(rapidjson::kArrayType);
+    for (const auth::PolicyRule& rule : rules.rules) {
       Value out(rapidjson::kObjectType);
-      for (const std::string_view member : members) {
-        Value any(rapidjson::kArrayType);
-        any.PushBack(json::string("*", alloc_), alloc_);
-        json::set(out, member, std::move(any), alloc_);
+      json::set(out, "verbs", strings(rule.verbs, alloc_), alloc_);
+      if (!rule.resources.empty()) {
+        json::set(out, "apiGroups", strings(rule.api_groups, alloc_), alloc_);
+        json::set(out, "resources", strings(rule.resources, alloc_), alloc_);
+        if (!rule.resource_names.empty()) json::set(out, "resourceNames", strings(rule.resource_names, alloc_), alloc_);
+        on_resources.PushBack(out, alloc_);
+      } else if (!rule.non_resource_urls.empty()) {
+        json::set(out, "nonResourceURLs", strings(rule.non_resource_urls, alloc_), alloc_);
+        on_paths.PushBack(out, alloc_);
       }
-      Value list(rapidjson::kArrayType);
-      if (all) list.PushBack(out, alloc_);
-      return list;
-    };
-    json::set(status_, "resourceRules", rule({"verbs", "apiGroups", "resources"}), alloc_);
-    json::set(status_, "nonResourceRules", rule({"verbs", "nonResourceURLs"}), alloc_);
-    json::set(status_, "incomplete", Value(true), alloc_);
+    }
+    json::set(status_, "resourceRules", std::move(on_resources), alloc_);
+    json::set(status_, "nonResourceRules", std::move(on_paths), alloc_);
+    json::set(status_, "incomplete", Value(rules.incomplete), alloc_);
+    if (rules.errors.size() == 1) json::set(status_, "evaluationError", rules.errors[0], alloc_);
+    if (rules.errors.size() > 1)
+      json::set(status_, "evaluationError", fmt::format("[{}]", fmt::join(rules.errors, ", ")), alloc_);
+    return Status::OK();
   }
 
-  auth::Authenticator* authenticator_;
+  auth::TokenSource* tokens_;
   auth::Authorizer* authorizer_;
   const Exchange& exchange_;
   Document& document_;
+  const WallTime now_;
   Allocator& alloc_;
   Value status_;
 };
 
 }  // namespace
 
-bool serve_review(auth::Authenticator* authenticator, auth::Authorizer* authorizer, Exchange& exchange) {
+bool serve_review(auth::TokenSource* tokens, auth::Authorizer* authorizer, WallTime now, Exchange& exchange) {
   const RequestInfo& info = exchange.info;
   if (info.verb != "create" || (info.group != "authorization.k8s.io" && info.group != "authentication.k8s.io"))
     return false;
   const schema::Resource* resource = schema::find_resource(info.group, info.version, info.resource);
-  if (!resource || !info.subresource.empty()) return false;
+  if (!resource || !info.subresource.empty() || resource->namespaced == info.ns.empty()) return false;
   const auto answer = [&]() -> Status {
     KNARR_ASSIGN(const Output output, negotiate_output(exchange.request, Forms::kPlain));
     KNARR_ASSIGN(const std::string body, body_as_json(exchange.request));
-    KNARR_ASSIGN(Document document, json::parse(body));
-    if (!document.IsObject())
-      return bad_request(fmt::format("the object provided is unrecognized (must be of type {})", resource->kind));
-    KNARR_RETURN_IF_ERROR(Review(authenticator, authorizer, exchange, document).run(*resource));
+    RequestContext context;
+    context.field_validation = FieldValidation::kWarn;
+    KNARR_ASSIGN(Document document, Rest::Impl::decode(context, *resource, body));
     auto& alloc = document.GetAllocator();
     json::set(document, "kind", resource->kind, alloc);
     json::set(document, "apiVersion", group_version(*resource), alloc);
     metadata_of(document, alloc);
+    json::remove(document, "status");
+    KNARR_RETURN_IF_ERROR(Review(tokens, authorizer, exchange, document, now).run(*resource));
+    add_warnings(exchange.response, context.warnings);
     answer_json(exchange.response, 201, json::dump(document), output);
     return Status::OK();
   }();

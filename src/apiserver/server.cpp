@@ -8,6 +8,7 @@
 #include <atomic>
 #include <exception>
 
+#include "access.h"
 #include "knarr/base/log.h"
 #include "server_impl.h"
 
@@ -17,32 +18,13 @@ namespace {
 
 constexpr int kMaxReading = 400, kMaxMutating = 200;  // requests under way, as upstream's defaults
 
-bool is_public(std::string_view path) {
-  const auto under = [&](std::string_view base) {
-    return path == base || (path.substr(0, base.size()) == base && path[base.size()] == '/');
-  };
-  return under("/healthz") || under("/livez") || under("/readyz") || path == "/version";
-}
-
 bool long_running(const RequestInfo& info) {
   return info.verb == "watch" || info.subresource == "log" || info.subresource == "exec" ||
          info.subresource == "attach" || info.subresource == "portforward" || info.subresource == "proxy";
 }
 
-auth::Attributes attributes_of(const Exchange& exchange) {
-  auth::Attributes a;
-  const RequestInfo& info = exchange.info;
-  a.user = &exchange.user;
-  a.verb = info.verb;
-  a.resource_request = info.resource_request;
-  a.group = info.group;
-  a.version = info.version;
-  a.resource = info.resource;
-  a.subresource = info.subresource;
-  a.ns = info.ns;
-  a.name = info.name;
-  a.path = exchange.request.path;
-  return a;
+bool is_openid(std::string_view path) {
+  return path == "/.well-known/openid-configuration" || path == "/openid/v1/jwks";
 }
 
 class ApiServerImpl final : public ApiServer {
@@ -80,7 +62,8 @@ class ApiServerImpl final : public ApiServer {
   Next impersonate(Exchange& exchange);
   Next authorize(Exchange& exchange);
   Next serve(Exchange& exchange);
-  bool allowed(const auth::Attributes& attributes, std::string& reason) const;
+  static Next refuse_unless(Exchange& exchange, const Status& status);
+  void serve_openid(const http::Request& request, http::Response& response) const;
   void handle(const http::Request& request, http::Response& response);
   void run(Exchange& exchange);
   void finish(const Exchange& exchange);
@@ -107,7 +90,7 @@ void ApiServerImpl::run(Exchange& exchange) {
 
 // The edge: whatever happens inside, the client gets an answer, and the in-flight count is kept.
 void ApiServerImpl::handle(const http::Request& request, http::Response& response) {
-  Exchange exchange{request, response, read_request_info(request), {}, false, options_.rest->clock().mono()};
+  Exchange exchange{request, response, read_request_info(request), {}, {}, false, options_.rest->clock().mono()};
   const bool counted = !long_running(exchange.info);
   const bool reads = exchange.info.verb == "get" || exchange.info.verb == "list";
   std::atomic<int>& in_flight = reads ? reading_ : mutating_;
@@ -142,95 +125,51 @@ void ApiServerImpl::finish(const Exchange& exchange) {
                           options_.rest->clock().mono() - exchange.began});
 }
 
-ApiServerImpl::Next ApiServerImpl::authenticate(Exchange& exchange) {
-  if (options_.authenticator) {
-    auto user = options_.authenticator->authenticate(exchange.request);
-    if (user.ok() && *user) {
-      exchange.user = std::move(**user);
-      exchange.authenticated = true;
-      return Next::kGoOn;
-    }
-  }
-  if (is_public(exchange.request.path)) return Next::kGoOn;
-  answer_status(exchange.response, Status(401, reason::kUnauthorized, "Unauthorized"));
+ApiServerImpl::Next ApiServerImpl::refuse_unless(Exchange& exchange, const Status& status) {
+  if (status.ok()) return Next::kGoOn;
+  if (status.code() != 401) exchange.response.set_header("X-Content-Type-Options", "nosniff");
+  answer_status(exchange.response, status);
   return Next::kAnswered;
 }
 
-// Who may act as somebody else says so in headers; every part of it is a question to the authoriser.
-ApiServerImpl::Next ApiServerImpl::impersonate(Exchange& exchange) {
-  const http::Request& request = exchange.request;
-  const std::string_view name = request.header("Impersonate-User");
-  auth::UserInfo wanted;
-  wanted.name = name;
-  for (const auto& [key, value] : request.headers) {
-    if (key.empty() || (key.front() | 0x20) != 'i') continue;
-    const std::string lower = media_type(key);
-    constexpr std::string_view kExtra = "impersonate-extra-";
-    if (lower == "impersonate-group") wanted.groups.push_back(value);
-    if (lower == "impersonate-uid") wanted.uid = value;
-    if (lower.compare(0, kExtra.size(), kExtra) == 0) wanted.extra[lower.substr(kExtra.size())].push_back(value);
-  }
-  if (name.empty()) {
-    if (wanted.groups.empty() && wanted.uid.empty() && wanted.extra.empty()) return Next::kGoOn;
-    answer_status(
-        exchange.response,
-        internal_error("Internal error occurred: the request impersonates groups, a uid or extras, but no user"));
-    return Next::kAnswered;
-  }
-  const auto ask = [&](std::string_view group, std::string_view resource, std::string_view what) {
-    auth::Attributes a;
-    a.user = &exchange.user;
-    a.verb = "impersonate";
-    a.resource_request = true;
-    a.group = group;
-    a.version = "v1";
-    a.resource = resource;
-    a.name = what;
-    std::string reason;
-    if (allowed(a, reason)) return true;
-    answer_status(exchange.response, auth::forbidden(a, reason));
-    return false;
-  };
-  if (!ask("", "users", name)) return Next::kAnswered;
-  for (const std::string& group : wanted.groups)
-    if (!ask("", "groups", group)) return Next::kAnswered;
-  if (!wanted.uid.empty() && !ask("authentication.k8s.io", "uids", wanted.uid)) return Next::kAnswered;
-  for (const auto& [key, values] : wanted.extra)
-    for (const std::string& value : values)
-      if (!ask("authentication.k8s.io", "userextras", value)) return Next::kAnswered;
-  if (!wanted.in_group(auth::kGroupAuthenticated)) wanted.groups.emplace_back(auth::kGroupAuthenticated);
-  exchange.user = std::move(wanted);
-  return Next::kGoOn;
+ApiServerImpl::Next ApiServerImpl::authenticate(Exchange& exchange) {
+  return refuse_unless(exchange,
+                       apiserver::authenticate(options_.authenticator.get(), options_.anonymous, exchange));
 }
 
-bool ApiServerImpl::allowed(const auth::Attributes& attributes, std::string& reason) const {
-  if (!options_.authorizer) return false;
-  auth::Authorization answer = options_.authorizer->authorize(attributes);
-  reason = std::move(answer.reason);
-  return answer.decision == auth::Decision::kAllow;
+ApiServerImpl::Next ApiServerImpl::impersonate(Exchange& exchange) {
+  return refuse_unless(exchange, apiserver::impersonate(options_.authorizer.get(), exchange));
 }
 
 ApiServerImpl::Next ApiServerImpl::authorize(Exchange& exchange) {
-  if (is_public(exchange.request.path)) return Next::kGoOn;
-  const auth::Attributes attributes = attributes_of(exchange);
-  std::string reason;
-  if (allowed(attributes, reason)) return Next::kGoOn;
-  answer_status(exchange.response, auth::forbidden(attributes, reason));
-  return Next::kAnswered;
+  return refuse_unless(exchange, apiserver::authorize(options_.authorizer.get(), exchange));
+}
+
+// What others need to check this server's ServiceAccount tokens (OpenID Connect discovery).
+void ApiServerImpl::serve_openid(const http::Request& request, http::Response& response) const {
+  const bool keys = request.path == "/openid/v1/jwks";
+  response.set_header("Content-Type", keys ? "application/jwk-set+json" : "application/json");
+  response.set_header("Cache-Control", "public, max-age=3600");
+  response.body = keys ? options_.service_accounts->jwks_json()
+                       : options_.service_accounts->discovery_json("https://" + options_.external_address);
 }
 
 ApiServerImpl::Next ApiServerImpl::serve(Exchange& exchange) {
   const http::Request& request = exchange.request;
   http::Response& response = exchange.response;
   if (exchange.info.resource_request) {
-    if (!serve_review(options_.authenticator.get(), options_.authorizer.get(), exchange))
+    const WallTime now = options_.rest->clock().wall();
+    if (!serve_review(options_.tokens.get(), options_.authorizer.get(), now, exchange))
       serve_resource(*options_.rest, options_.node_proxy.get(), exchange);
     return Next::kAnswered;
   }
+  const schema::CatalogPtr catalog = options_.rest->registry().catalog();
   if (request.method != "GET" && request.method != "HEAD") {
     answer_status(response, Status(405, reason::kMethodNotAllowed,
                                    "the server does not allow this method on the requested resource")
                                 .with_details({}));
+  } else if (options_.service_accounts && is_openid(request.path)) {
+    serve_openid(request, response);
   } else if (request.path == "/version") {
     response.set_header("Content-Type", "application/json");
     response.body = version_;
@@ -238,8 +177,8 @@ ApiServerImpl::Next ApiServerImpl::serve(Exchange& exchange) {
     response.set_header("Content-Type", "text/plain; version=0.0.4");
     response.body = metrics();
   } else if (!serve_health(request, response, checks_) &&
-             !serve_discovery(request, response, documents_, options_.external_address) &&
-             !serve_openapi(request, response, documents_)) {
+             !serve_discovery(request, response, documents_, *catalog, options_.external_address) &&
+             !serve_openapi(request, response, documents_, *catalog)) {
     response.status = 404;  // not a path of the API, so no Status either
     response.set_header("Content-Type", "text/plain; charset=utf-8");
     response.body = "404 page not found\n";

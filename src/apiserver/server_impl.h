@@ -20,9 +20,13 @@ struct Exchange {
   http::Response& response;
   RequestInfo info;
   auth::UserInfo user;
+  std::optional<auth::UserInfo> impersonator;  // who speaks for `user`
   bool authenticated = false;
   MonoTime began{};
 };
+
+// The question to an authoriser that a request is.
+auth::Attributes attributes_of(const Exchange& exchange);
 
 // Counters of requests by what they were, for /metrics. Thread-safe.
 class RequestCounts {
@@ -41,12 +45,13 @@ class Documents {
   struct Document {
     std::string text, etag;  // etag: hash without quotes
   };
-  // What answers `key`, made by `make` the first time.
-  std::shared_ptr<const Document> get(const std::string& key, const std::function<std::string()>& make);
+  // What answers `key`, made by `make` the first time and when `number`, the state that it describes, is another one.
+  std::shared_ptr<const Document> get(const std::string& key, uint64_t number,
+                                      const std::function<std::string()>& make);
 
  private:
   Mutex mutex_;
-  std::map<std::string, std::shared_ptr<const Document>> documents_ KNARR_GUARDED_BY(mutex_);
+  std::map<std::string, std::pair<uint64_t, std::shared_ptr<const Document>>> documents_ KNARR_GUARDED_BY(mutex_);
 };
 
 struct Check {
@@ -65,11 +70,12 @@ void compress(const http::Request& request, http::Response& response);  // large
 bool serve_health(const http::Request& request, http::Response& response, const std::vector<Check>& checks);
 std::string version_json(std::string_view suffix);
 bool serve_discovery(const http::Request& request, http::Response& response, Documents& documents,
-                     std::string_view external_address);
-bool serve_openapi(const http::Request& request, http::Response& response, Documents& documents);
+                     const schema::Catalog& catalog, std::string_view external_address);
+bool serve_openapi(const http::Request& request, http::Response& response, Documents& documents,
+                   const schema::Catalog& catalog);
 
 // authentication.k8s.io and authorization.k8s.io. False: not one of their reviews.
-bool serve_review(auth::Authenticator* authenticator, auth::Authorizer* authorizer, Exchange& exchange);
+bool serve_review(auth::TokenSource* tokens, auth::Authorizer* authorizer, WallTime now, Exchange& exchange);
 
 // Resources.
 void serve_resource(Rest& rest, NodeProxy* nodes, Exchange& exchange);

@@ -65,8 +65,8 @@ class TokenUnion : public TokenSource {
       : parts_(std::move(parts)), api_audiences_(std::move(api_audiences)) {}
 
   Result<std::optional<TokenUser>> lookup(std::string_view token, std::span<const std::string> audiences) override {
-    const std::span<const std::string> wanted = audiences.empty() ? std::span<const std::string>(api_audiences_)
-                                                                  : audiences;
+    const std::span<const std::string> wanted =
+        audiences.empty() ? std::span<const std::string>(api_audiences_) : audiences;
     std::vector<std::string> ours;  // of the wanted ones
     for (const std::string& audience : wanted)
       if (std::find(api_audiences_.begin(), api_audiences_.end(), audience) != api_audiences_.end())

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "knarr/codec/json.h"
+
 namespace knarr::auth {
 
 namespace {
@@ -41,6 +43,23 @@ class UnionAuthorizer : public Authorizer {
   const std::vector<std::shared_ptr<Authorizer>> parts_;
 };
 
+// Messages show what clients sent: none of it may look like HTML.
+std::string without_markup(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '&') {
+      out += "&amp;";
+    } else if (c == '<') {
+      out += "&lt;";
+    } else if (c == '>') {
+      out += "&gt;";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 std::shared_ptr<Authorizer> make_group_authorizer(std::vector<std::string> groups) {
@@ -52,25 +71,36 @@ std::shared_ptr<Authorizer> make_union_authorizer(std::vector<std::shared_ptr<Au
 }
 
 Status forbidden(const Attributes& a, std::string_view reason) {
-  const std::string user = a.user ? a.user->name : "system:anonymous";
-  const std::string tail = reason.empty() ? "" : fmt::format(": {}", reason);
-  if (!a.resource_request)
-    return Status(403, reason::kForbidden,
-                  fmt::format("forbidden: User \"{}\" cannot {} path \"{}\"{}", user, a.verb, a.path, tail))
-        .with_details({});
-  std::string resource(a.resource), qualified(a.resource);
-  if (!a.group.empty()) qualified.append(".").append(a.group);
-  if (!a.subresource.empty()) resource.append("/").append(a.subresource);
-  const std::string what = a.name.empty() ? qualified : fmt::format("{} \"{}\"", qualified, a.name);
-  const std::string where = a.ns.empty() ? "at the cluster scope" : fmt::format("in the namespace \"{}\"", a.ns);
-  Status status(403, reason::kForbidden,
-                fmt::format("{} is forbidden: User \"{}\" cannot {} resource \"{}\" in API group \"{}\" {}{}", what,
-                            user, a.verb, resource, a.group, where, tail));
+  const auto quoted = [](std::string_view text) {
+    std::string out;
+    json::append_quoted(out, text);
+    return out;
+  };
+  const std::string user = quoted(a.user ? std::string_view(a.user->name) : kUserAnonymous);
+  std::string message;
+  if (!a.resource_request) {
+    message = fmt::format("User {} cannot {} path {}", user, a.verb, quoted(a.path));
+  } else {
+    std::string resource(a.resource);
+    if (!a.subresource.empty()) resource.append("/").append(a.subresource);
+    const std::string where = a.ns.empty() ? "at the cluster scope" : fmt::format("in the namespace {}", quoted(a.ns));
+    message = fmt::format("User {} cannot {} resource {} in API group {} {}", user, a.verb, quoted(resource),
+                          quoted(a.group), where);
+  }
+  message = without_markup(message);
+  if (!reason.empty()) message.append(": ").append(reason);
+
+  std::string what(a.resource);
+  if (!what.empty() && !a.group.empty()) what.append(".").append(a.group);
+  if (a.resource_request && !a.name.empty()) what += " " + quoted(a.name);
+  message = what.empty() ? "forbidden: " + message : what + " is forbidden: " + message;
   Status::Details details;
-  details.group = a.group;
-  details.kind = a.resource;
-  details.name = a.name;
-  return status.with_details(std::move(details));
+  if (a.resource_request) {
+    details.group = a.group;
+    details.kind = a.resource;
+    details.name = a.name;
+  }
+  return Status(403, reason::kForbidden, std::move(message)).with_details(std::move(details));
 }
 
 }  // namespace knarr::auth

@@ -16,9 +16,8 @@ constexpr size_t kIdSize = 6, kSecretSize = 16;
 constexpr std::string_view kDefaultGroup = "system:bootstrappers";
 
 bool is_word(std::string_view text, size_t size) {
-  return text.size() == size && std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-         });
+  return text.size() == size &&
+         std::all_of(text.begin(), text.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
 }
 
 // system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]
@@ -27,9 +26,8 @@ bool is_group(std::string_view text) {
   if (!text.starts_with(kPrefix)) return false;
   text.remove_prefix(kPrefix.size());
   if (text.empty() || text.size() > 256 || text.back() == ':' || text.back() == '-') return false;
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == ':' || c == '-';
-  });
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == ':' || c == '-'; });
 }
 
 class BootstrapTokens : public TokenSource {

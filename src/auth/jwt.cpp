@@ -29,9 +29,8 @@ struct Curve {
   std::string_view jwk, openssl, algorithm;
   size_t bytes;  // of a coordinate
 };
-constexpr Curve kCurves[] = {{"P-256", "prime256v1", "ES256", 32},
-                             {"P-384", "secp384r1", "ES384", 48},
-                             {"P-521", "secp521r1", "ES512", 66}};
+constexpr Curve kCurves[] = {
+    {"P-256", "prime256v1", "ES256", 32}, {"P-384", "secp384r1", "ES384", 48}, {"P-521", "secp521r1", "ES512", 66}};
 
 const Curve* curve_of(EVP_PKEY* key) {
   char name[64] = "";

@@ -190,8 +190,7 @@ Authorization RbacAuthorizer::authorize(const Attributes& attributes) {
       if (!rule_allows(rule, attributes)) continue;
       out.decision = Decision::kAllow;
       if (attributes.explain)
-        out.reason =
-            "RBAC: allowed by " + grant.binding->describe(grant.binding->subjects[grant.subject]);
+        out.reason = "RBAC: allowed by " + grant.binding->describe(grant.binding->subjects[grant.subject]);
       return false;
     }
     return true;

@@ -56,10 +56,13 @@ bool covers_path(const Strings& held, const std::string& path) {
 
 // `wanted` is broken down.
 bool covers(const PolicyRule& held, const PolicyRule& wanted) {
-  const auto all = [](const Strings& items, auto&& covered) { return std::all_of(items.begin(), items.end(), covered); };
+  const auto all = [](const Strings& items, auto&& covered) {
+    return std::all_of(items.begin(), items.end(), covered);
+  };
   return (has(held.verbs, "*") || has_all(held.verbs, wanted.verbs)) &&
          (has(held.api_groups, "*") || has_all(held.api_groups, wanted.api_groups)) &&
-         all(wanted.resources, [&](const std::string& resource) { return covers_resource(held.resources, resource); }) &&
+         all(wanted.resources,
+             [&](const std::string& resource) { return covers_resource(held.resources, resource); }) &&
          (held.resource_names.empty() ||
           (!wanted.resource_names.empty() && has_all(held.resource_names, wanted.resource_names))) &&
          all(wanted.non_resource_urls,
@@ -118,7 +121,9 @@ std::vector<PolicyRule> read_rules(const json::Value* rules) {
 }
 
 bool rule_allows(const PolicyRule& rule, const Attributes& a) {
-  const auto any = [](const Strings& items, auto&& matches) { return std::any_of(items.begin(), items.end(), matches); };
+  const auto any = [](const Strings& items, auto&& matches) {
+    return std::any_of(items.begin(), items.end(), matches);
+  };
   const auto is = [](std::string_view wanted) {
     return [wanted](const std::string& item) { return item == "*" || item == wanted; };
   };

@@ -40,6 +40,7 @@ inline std::vector<std::string> node_of(const Pod& pod) {
   return pod.spec.nodeName.empty() ? std::vector<std::string>{} : std::vector<std::string>{pod.spec.nodeName};
 }
 
+std::unique_ptr<Controller> make_cluster_role_aggregation_controller(Context context);
 std::unique_ptr<Controller> make_namespace_controller(Context context);
 std::unique_ptr<Controller> make_garbage_collector(Context context);
 std::unique_ptr<Controller> make_pod_garbage_controller(Context context);

@@ -16,6 +16,7 @@ constexpr ControllerEntry kControllers[] = {
     {"node-cidr", make_node_cidr_controller},
     {"node-lifecycle", make_node_lifecycle_controller},
     {"taint-eviction", make_taint_eviction_controller},
+    {"cluster-role-aggregation", make_cluster_role_aggregation_controller},
 };
 
 constexpr std::string_view kNamespaces[] = {"default", "kube-system", "kube-public", "kube-node-lease"};

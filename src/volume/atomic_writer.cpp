@@ -59,8 +59,12 @@ mode_t file_mode(const Content& content, const File& file) {
   return content.fs_group ? mode | 0440 : mode;
 }
 
-Status own(int fd, const std::string& path, const Content& content, bool directory) {
-  const uid_t uid = !directory && content.owner ? static_cast<uid_t>(*content.owner) : static_cast<uid_t>(-1);
+std::optional<int64_t> owner_of(const Content& content, const File& file) {
+  return file.owner ? file.owner : content.owner;
+}
+
+Status own(int fd, const std::string& path, const Content& content, std::optional<int64_t> owner) {
+  const uid_t uid = owner ? static_cast<uid_t>(*owner) : static_cast<uid_t>(-1);
   const gid_t gid = content.fs_group ? static_cast<gid_t>(*content.fs_group) : static_cast<gid_t>(-1);
   if (uid == static_cast<uid_t>(-1) && gid == static_cast<gid_t>(-1)) return {};
   if (fchown(fd, uid, gid) != 0) return errno_status(errno, fmt::format("change the owner of {}", path));
@@ -71,7 +75,7 @@ Status write_file(const std::string& path, const Content& content, const File& f
   linux::UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (fd.get() < 0) return errno_status(errno, fmt::format("create {}", path));
   KNARR_RETURN_IF_ERROR(linux::write_all(fd.get(), file.content, path));
-  KNARR_RETURN_IF_ERROR(own(fd.get(), path, content, false));
+  KNARR_RETURN_IF_ERROR(own(fd.get(), path, content, owner_of(content, file)));
   if (fchmod(fd.get(), file_mode(content, file)) != 0) return errno_status(errno, fmt::format("chmod {}", path));
   return {};
 }
@@ -79,7 +83,7 @@ Status write_file(const std::string& path, const Content& content, const File& f
 Status set_up_directory(const std::string& path, const Content& content) {
   linux::UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (fd.get() < 0) return errno_status(errno, fmt::format("open directory {}", path));
-  KNARR_RETURN_IF_ERROR(own(fd.get(), path, content, true));
+  KNARR_RETURN_IF_ERROR(own(fd.get(), path, content, {}));
   if (fchmod(fd.get(), content.fs_group ? 02755 : 0755) != 0) return errno_status(errno, fmt::format("chmod {}", path));
   return {};
 }
@@ -104,7 +108,8 @@ bool same_file(const std::string& path, const Content& content, const File& file
     return false;
   if ((info.st_mode & 07777) != file_mode(content, file)) return false;
   if (content.fs_group && info.st_gid != static_cast<gid_t>(*content.fs_group)) return false;
-  if (content.owner && info.st_uid != static_cast<uid_t>(*content.owner)) return false;
+  const auto owner = owner_of(content, file);
+  if (owner && info.st_uid != static_cast<uid_t>(*owner)) return false;
   auto there = linux::read_file(path);
   return there.ok() && *there == file.content;
 }

@@ -10,6 +10,7 @@
 #include "knarr/apiserver/rest.h"
 #include "knarr/auth/authn.h"
 #include "knarr/auth/authz.h"
+#include "knarr/auth/service_account.h"
 #include "knarr/http/server.h"
 
 namespace knarr::apiserver {
@@ -30,7 +31,10 @@ class AuditSink {
 struct ApiServerOptions {
   Rest* rest = nullptr;
   std::shared_ptr<auth::Authenticator> authenticator;
+  std::shared_ptr<auth::TokenSource> tokens;                     // for TokenReviews
+  std::shared_ptr<auth::ServiceAccountTokens> service_accounts;  // optional: their keys are told to who may ask
   std::shared_ptr<auth::Authorizer> authorizer;
+  bool anonymous = true;                  // requests without credentials are system:anonymous, else Unauthorized
   std::shared_ptr<AuditSink> audit;       // optional
   std::shared_ptr<NodeProxy> node_proxy;  // optional: without it logs and exec answer 503
   std::string external_address;           // host:port that /api tells clients as serverAddressByClientCIDRs

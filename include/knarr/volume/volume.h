@@ -14,7 +14,8 @@ namespace knarr::volume {
 struct File {
   std::string path;  // relative, no ..
   std::string content;
-  std::optional<int> mode;  // else the volume's default
+  std::optional<int> mode;       // else the volume's default
+  std::optional<int64_t> owner;  // else the content's
 };
 
 struct Content {

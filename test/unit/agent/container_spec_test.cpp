@@ -28,6 +28,7 @@ class FakeSources : public Sources {
     secret->data = secrets[name];
     return std::shared_ptr<const core::Secret>(secret);
   }
+  Result<std::string> token(const TokenWanted& wanted) override { return "token of " + wanted.account; }
 };
 
 Result<runtime::ContainerSpec> spec_of(const core::Pod& pod, const image::Image& image,
