@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "knarr/schema/custom.h"
 #include "knarr/schema/machinery.h"
 #include "schema/apply_managers.h"
 #include "schema/apply_text.h"
@@ -24,6 +25,11 @@ constexpr size_t kMaxAnnotations = 256 * 1024;
 const Value& nothing() {
   static const Value object(rapidjson::kObjectType);
   return object;
+}
+
+View view_of(const Resource& resource) {
+  const Type* type = resource.custom ? resource.custom->type() : nullptr;
+  return View::of(type ? *type : *resource.type);
 }
 
 const Value* managed_fields(const Value* object) {
@@ -64,7 +70,7 @@ void put_managed_fields(Value& object, Managers& managers, Allocator& alloc) {
 // What a write changes, in the fields that the endpoint takes from clients.
 bool changes(const Resource& resource, std::string_view subresource, const Value& before, const Value& after, Allocator& alloc,
              Comparison& out) {
-  if (!compare(View::of(*resource.type), before, after, alloc, out)) return false;
+  if (!compare(view_of(resource), before, after, alloc, out)) return false;
   for (FieldSet* set : {&out.added, &out.modified, &out.removed})
     *set = without_reset_fields(resource, subresource, without_system_fields(*set));
   return true;
@@ -77,7 +83,7 @@ struct Kept {
 };
 Kept kept_of(const Resource& resource, const Manager& manager, const FieldSet& changed, const FieldSet& removed,
              Allocator& alloc) {
-  const FieldSet set = with_whole_atoms(View::of(*resource.type), manager.set(alloc));
+  const FieldSet set = with_whole_atoms(view_of(resource), manager.set(alloc));
   Kept out;
   out.conflicts = intersect(set, changed);
   out.set = subtract(subtract(set, out.conflicts), removed);
@@ -162,7 +168,7 @@ class Applier {
   Applier(const Resource& resource, const FieldWriter& writer, const Value& live, const Value& config, Allocator& alloc)
       : resource_(resource),
         writer_(writer),
-        view_(View::of(*resource.type)),
+        view_(view_of(resource)),
         live_(live),
         config_(config),
         alloc_(alloc),
@@ -295,7 +301,7 @@ Status check_config(const Resource& resource, const Value& config, Allocator& al
     return bad_request(fmt::format("invalid object type: {}", kind_text(config)));
   if (const Value* list = managed_fields(&config); list && list->IsArray())
     return bad_request("metadata.managedFields must be nil");
-  if (const std::string why = misfits(View::of(*resource.type), config, alloc); !why.empty())
+  if (const std::string why = misfits(view_of(resource), config, alloc); !why.empty())
     return Status(500, "", fmt::format("failed to create typed patch object ({}): {}", object_text(config), why));
   return Status::OK();
 }
@@ -367,9 +373,13 @@ Result<Document> apply(const Resource& resource, const FieldWriter& writer, bool
   if (writer.manager == kKubectl) put_last_applied(object, config);
   if (applier.changed) {
     std::vector<std::string> unknown;
-    if (const Status fits = normalize(*resource.type, object, object.GetAllocator(), unknown); !fits.ok())
-      return Status(500, "", fmt::format("failed to convert new object ({}) to proper version: {}", object_text(config),
-                                         fits.message()));
+    const Status fits = resource.custom
+                            ? custom::normalize(resource, object, object.GetAllocator(), &unknown, false)
+                            : normalize(*resource.type, object, object.GetAllocator(), unknown);
+    if (!fits.ok())
+      return Status(500, "", fmt::format("failed to convert new object ({}) to proper version: unable to convert "
+                                         "unstructured object to {}: {}",
+                                         object_text(config), kind_text(config), fits.message()));
     apply_defaults(resource, object, object.GetAllocator());
   }
   put_managed_fields(object, applier.managers, object.GetAllocator());

@@ -46,6 +46,8 @@ Result<PathElement> item_element(const View& list, const Value& item, Allocator&
         defaults.push_back(std::move(*parsed));
         value = &defaults.back();
       }
+    } else if (field && !field->omit_empty && !field->pointer) {  // a Go struct always has it
+      value = &zero_value(*field);
     }
     if (value) fields.emplace_back(key, value);
   }

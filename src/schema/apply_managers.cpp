@@ -61,8 +61,7 @@ const Reset& resets(const Resource& resource, std::string_view subresource) {
   };
   if (const auto found = special.find({resource.storage_name, subresource}); found != special.end()) return found->second;
   if (subresource == "status") {
-    const bool built_in = find_kind(resource.group, resource.version, resource.kind) != nullptr;
-    return built_in ? spec : spec_and_metadata;
+    return resource.custom ? spec_and_metadata : spec;
   }
   const bool has_status = std::any_of(resource.subresources.begin(), resource.subresources.end(),
                                       [](const Subresource& s) { return s.name == "status"; });
@@ -179,14 +178,13 @@ void Managers::erase(const ManagerId& id) {
 }
 
 void Managers::drop_unknown_versions(const Resource& resource) {
-  const bool built_in = find_kind(resource.group, resource.version, resource.kind) != nullptr;
   const std::string own = group_version_of(resource);
   std::erase_if(list, [&](const Manager& m) {
     if (m.api_version == own) return false;
     const size_t slash = m.api_version.find('/');
     const std::string_view group = slash == std::string_view::npos ? "" : m.api_version.substr(0, slash);
     const std::string_view version = slash == std::string_view::npos ? m.api_version : m.api_version.substr(slash + 1);
-    return group != resource.group || (built_in && !find_kind(group, version, resource.kind));
+    return group != resource.group || (!resource.custom && !find_kind(group, version, resource.kind));
   });
 }
 

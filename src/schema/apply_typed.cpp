@@ -49,24 +49,6 @@ const Value& null_value() {
   return value;
 }
 
-// What a Go struct has in a field that nobody set.
-const Value& zero_value(const Field& field) {
-  static const Value text(""), number(0), no(false), quantity("0");
-  if (field.pointer) return null_value();
-  switch (field.shape) {
-    case Shape::kObject: return field.type ? empty_object() : null_value();
-    case Shape::kString:
-    case Shape::kBytes: return text;
-    case Shape::kInt32:
-    case Shape::kInt64:
-    case Shape::kDouble:
-    case Shape::kIntOrString: return number;
-    case Shape::kBool: return no;
-    case Shape::kQuantity: return quantity;
-    default: return null_value();
-  }
-}
-
 // The member of one side. Null: absent.
 const Value* side_member(const Value& side, const Field* field, std::string_view name, rapidjson::SizeType hint) {
   if (side.IsObject()) {
@@ -259,6 +241,23 @@ class Comparer {
 };
 
 }  // namespace
+
+const Value& zero_value(const Field& field) {
+  static const Value text(""), number(0), no(false), quantity("0");
+  if (field.pointer) return null_value();
+  switch (field.shape) {
+    case Shape::kObject: return field.type ? empty_object() : null_value();
+    case Shape::kString:
+    case Shape::kBytes: return text;
+    case Shape::kInt32:
+    case Shape::kInt64:
+    case Shape::kDouble:
+    case Shape::kIntOrString: return number;
+    case Shape::kBool: return no;
+    case Shape::kQuantity: return quantity;
+    default: return null_value();
+  }
+}
 
 View View::of(const Type& type) {
   View out;

@@ -28,6 +28,9 @@ struct View {
   const Field* struct_field(std::string_view name) const;  // null but for a struct's known fields
 };
 
+// What a Go struct has in a field that nobody set; null where that is nothing.
+const json::Value& zero_value(const Field& field);
+
 struct Comparison {
   FieldSet added, modified, removed;
   bool same() const { return added.empty() && modified.empty() && removed.empty(); }

@@ -132,7 +132,7 @@ TEST_CASE("requests that are refused") {
        {{"Accept", "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"}},
        406,
        "NotAcceptable"},
-      {"PATCH", cms + "/a", "{}", {{"Content-Type", "application/apply-patch+yaml"}}, 415, "UnsupportedMediaType"},
+      {"PATCH", cms + "/a", "{}", {{"Content-Type", "application/apply-patch+cbor"}}, 415, "UnsupportedMediaType"},
       {"GET", "/api/v1/namespaces/default/pods/p/log?container=nope", "", {}, 400, "BadRequest"},
       {"GET", "/api/v1/namespaces/default/pods/p/log?tailLines=-1", "", {}, 422, "Invalid"},
       {"GET", "/api/v1/namespaces/default/pods/none/log", "", {}, 404, "NotFound"},

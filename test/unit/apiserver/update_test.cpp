@@ -156,7 +156,7 @@ TEST_CASE("patches that are refused") {
     int code;
   };
   const std::vector<Case> cases = {
-      {"application/apply-patch+yaml", "a", "{}", 415},
+      {"application/apply-patch+cbor", "a", "{}", 415},
       {"text/plain", "a", "{}", 415},
       {"application/merge-patch+json", "z", R"({"data":{"x":"5"}})", 404},
       {"application/merge-patch+json", "a", "nonsense", 400},
