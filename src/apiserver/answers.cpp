@@ -56,8 +56,10 @@ std::string quoted_warning(std::string_view text) {
 void answer_status(http::Response& response, const Status& status, std::string_view continue_token) {
   response.status = status.code();
   response.set_header("Content-Type", "application/json");
-  if (status.code() == 429 || status.code() == 504)
-    response.set_header("Retry-After", std::to_string(std::max(1, status.details().retry_after_seconds)));
+  // An eviction that a budget forbids is for its client to repeat: without the header libraries do not do so themselves.
+  const int retry_after = std::max(status.details().retry_after_seconds, status.causes().empty() ? 1 : 0);
+  if ((status.code() == 429 || status.code() == 504) && retry_after > 0)
+    response.set_header("Retry-After", std::to_string(retry_after));
   response.body = status_json(status, continue_token);
 }
 
@@ -99,11 +101,14 @@ std::string RequestCounts::to_text() const {
   return out;
 }
 
-std::shared_ptr<const Documents::Document> Documents::get(const std::string& key,
+std::shared_ptr<const Documents::Document> Documents::get(const std::string& key, uint64_t number,
                                                           const std::function<std::string()>& make) {
+  constexpr size_t kKept = 512;  // documents of groups that are gone are not kept for ever
   Lock lock(mutex_);
-  auto& slot = documents_[key];
-  if (!slot) {
+  if (documents_.size() > kKept) documents_.clear();
+  auto& [state, slot] = documents_[key];
+  if (!slot || state != number) {
+    state = number;
     auto document = std::make_shared<Document>();
     document->text = make();
     document->etag = fmt::format("{:016X}{:08X}", std::hash<std::string>()(document->text), document->text.size());

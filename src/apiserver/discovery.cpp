@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <vector>
 
+#include "knarr/auth/hash.h"
+#include "knarr/codec/base64.h"
 #include "knarr/codec/json.h"
+#include "knarr/schema/custom.h"
 #include "server_impl.h"
 
 namespace knarr::apiserver {
@@ -69,36 +72,54 @@ struct Group {
   std::vector<std::string_view> versions;
 };
 
-std::vector<Group> groups(bool core) {
+// What is described: the catalog of the moment. Names belong to it.
+using schema::Catalog;
+
+std::vector<Group> groups(const Catalog& catalog, bool core) {
   std::vector<Group> out;
-  for (const Resource& resource : schema::resources()) {
-    if (resource.group.empty() != core) continue;
-    auto group = std::find_if(out.begin(), out.end(), [&](const Group& g) { return g.name == resource.group; });
-    if (group == out.end()) group = out.insert(out.end(), Group{resource.group, {}});
-    if (std::find(group->versions.begin(), group->versions.end(), resource.version) == group->versions.end())
-      group->versions.push_back(resource.version);
+  for (const schema::ResourceRef& resource : catalog.resources()) {
+    if (resource->group.empty() != core) continue;
+    auto group = std::find_if(out.begin(), out.end(), [&](const Group& g) { return g.name == resource->group; });
+    if (group == out.end()) group = out.insert(out.end(), Group{resource->group, {}});
+    if (std::find(group->versions.begin(), group->versions.end(), resource->version) == group->versions.end())
+      group->versions.push_back(resource->version);
   }
-  for (Group& group : out)  // v2 is preferred to v1
-    std::sort(group.versions.begin(), group.versions.end(), std::greater<>());
+  for (Group& group : out) std::sort(group.versions.begin(), group.versions.end(), schema::version_before);
   return out;
 }
 
-std::vector<const Resource*> resources_of(std::string_view group, std::string_view version) {
-  std::vector<const Resource*> out;
-  for (const Resource& resource : schema::resources())
-    if (resource.group == group && resource.version == version) out.push_back(&resource);
-  std::sort(out.begin(), out.end(), [](auto a, auto b) { return a->plural < b->plural; });
+std::vector<schema::ResourceRef> resources_of(const Catalog& catalog, std::string_view group,
+                                              std::string_view version) {
+  std::vector<schema::ResourceRef> out;
+  for (const schema::ResourceRef& resource : catalog.resources())
+    if (resource->group == group && resource->version == version) out.push_back(resource);
+  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a->plural < b->plural; });
   return out;
+}
+
+// What is not to be created any more says so.
+std::vector<std::string_view> verbs_of(const Resource& resource) {
+  std::vector<std::string_view> out(resource.verbs.begin(), resource.verbs.end());
+  if (resource.custom && resource.custom->terminating())
+    std::erase_if(out, [](std::string_view verb) { return verb == "create" || verb == "patch" || verb == "update"; });
+  return out;
+}
+
+std::string storage_hash(const Resource& resource) {
+  if (!resource.custom) return std::string(resource.storage_version_hash);
+  const std::string stored =
+      auth::sha256(fmt::format("{}/{}/{}", resource.group, resource.custom->storage_version(), resource.kind));
+  return base64::encode(std::string_view(stored).substr(0, 8));
 }
 
 std::string_view or_else(std::string_view value, std::string_view other) { return value.empty() ? other : value; }
 
 void write_resource(Writer& out, const Resource& r) {
   out.open('{').member("name", r.plural).member("singularName", r.singular);
-  out.key("namespaced").raw(r.namespaced ? "true" : "false").member("kind", r.kind).verbs(r.verbs);
+  out.key("namespaced").raw(r.namespaced ? "true" : "false").member("kind", r.kind).verbs(verbs_of(r));
   if (!r.short_names.empty()) out.list("shortNames", r.short_names);
   if (!r.categories.empty()) out.list("categories", r.categories);
-  if (!r.storage_version_hash.empty()) out.member("storageVersionHash", r.storage_version_hash);
+  if (const std::string hash = storage_hash(r); !hash.empty()) out.member("storageVersionHash", hash);
   out.close('}');
   for (const schema::Subresource& sub : r.subresources) {
     out.open('{').member("name", fmt::format("{}/{}", r.plural, sub.name)).member("singularName", "");
@@ -109,13 +130,13 @@ void write_resource(Writer& out, const Resource& r) {
   }
 }
 
-std::string resource_list(std::string_view group, std::string_view version) {
+std::string resource_list(const Catalog& catalog, std::string_view group, std::string_view version) {
   Writer out;
   out.open('{').member("kind", "APIResourceList");
   if (!group.empty()) out.member("apiVersion", "v1");
   out.member("groupVersion", group.empty() ? std::string(version) : fmt::format("{}/{}", group, version));
   out.key("resources").open('[');
-  for (const Resource* resource : resources_of(group, version)) write_resource(out, *resource);
+  for (const schema::ResourceRef& resource : resources_of(catalog, group, version)) write_resource(out, *resource);
   return out.close(']').close('}').take();
 }
 
@@ -132,10 +153,10 @@ void write_versions(Writer& out, const Group& group) {
   one(group.versions.front());
 }
 
-std::string group_list() {
+std::string group_list(const Catalog& catalog) {
   Writer out;
   out.open('{').member("kind", "APIGroupList").member("apiVersion", "v1").key("groups").open('[');
-  for (const Group& group : groups(false)) {
+  for (const Group& group : groups(catalog, false)) {
     out.open('{');
     write_versions(out, group);
     out.close('}');
@@ -150,9 +171,9 @@ std::string one_group(const Group& group) {
   return out.close('}').take();
 }
 
-std::string core_versions(std::string_view address) {
+std::string core_versions(const Catalog& catalog, std::string_view address) {
   Writer out;
-  out.open('{').member("kind", "APIVersions").list("versions", groups(true).front().versions);
+  out.open('{').member("kind", "APIVersions").list("versions", groups(catalog, true).front().versions);
   out.key("serverAddressByClientCIDRs").open('[').open('{').member("clientCIDR", "0.0.0.0/0");
   return out.member("serverAddress", address).close('}').close(']').close('}').take();
 }
@@ -162,22 +183,22 @@ void write_kind(Writer& out, std::string_view group, std::string_view version, s
   out.key("responseKind").open('{').member("group", group).member("version", version).member("kind", kind).close('}');
 }
 
-std::string aggregated(bool core) {
+std::string aggregated(const Catalog& catalog, bool core) {
   Writer out;
   out.open('{').member("kind", "APIGroupDiscoveryList").member("apiVersion", "apidiscovery.k8s.io/v2");
   out.key("metadata").raw("{}").key("items").open('[');
-  for (const Group& group : groups(core)) {
+  for (const Group& group : groups(catalog, core)) {
     out.open('{').key("metadata").open('{');
     if (!core) out.member("name", group.name);
     out.close('}').key("versions").open('[');
     for (const std::string_view version : group.versions) {
       out.open('{').member("version", version).key("resources").open('[');
-      for (const Resource* r : resources_of(group.name, version)) {
+      for (const schema::ResourceRef& r : resources_of(catalog, group.name, version)) {
         out.open('{').member("resource", r->plural);
         write_kind(out, "", "", r->kind);
         out.member("scope", r->namespaced ? "Namespaced" : "Cluster")
             .member("singularResource", r->singular)
-            .verbs(r->verbs);
+            .verbs(verbs_of(*r));
         if (!r->short_names.empty()) out.list("shortNames", r->short_names);
         if (!r->categories.empty()) out.list("categories", r->categories);
         if (!r->subresources.empty()) {
@@ -199,11 +220,11 @@ std::string aggregated(bool core) {
   return out.close(']').close('}').take();
 }
 
-std::string root_paths() {
+std::string root_paths(const Catalog& catalog) {
   std::vector<std::string> paths = {"/api",        "/apis",       "/healthz", "/livez",  "/metrics",
                                     "/openapi/v2", "/openapi/v3", "/readyz",  "/version"};
   for (const bool core : {true, false}) {
-    for (const Group& group : groups(core)) {
+    for (const Group& group : groups(catalog, core)) {
       if (!core) paths.push_back(fmt::format("/apis/{}", group.name));
       for (const std::string_view version : group.versions)
         paths.push_back(core ? fmt::format("/api/{}", version) : fmt::format("/apis/{}/{}", group.name, version));
@@ -231,33 +252,35 @@ void answer_aggregated(const http::Request& request, http::Response& response, c
 }  // namespace
 
 bool serve_discovery(const http::Request& request, http::Response& response, Documents& documents,
-                     std::string_view external_address) {
+                     const Catalog& catalog, std::string_view external_address) {
   std::string_view path = request.path;
   if (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
   const bool top = path == "/api" || path == "/apis";
   std::function<std::string()> make;
-  if (path == "/") make = root_paths;
-  if (path == "/api") make = [&] { return core_versions(external_address); };
-  if (path == "/apis") make = group_list;
+  if (path == "/") make = [&] { return root_paths(catalog); };
+  if (path == "/api") make = [&] { return core_versions(catalog, external_address); };
+  if (path == "/apis") make = [&] { return group_list(catalog); };
   for (const bool core : {true, false}) {
-    for (const Group& group : groups(core)) {
+    for (const Group& group : groups(catalog, core)) {
       if (!core && path == fmt::format("/apis/{}", group.name)) make = [group] { return one_group(group); };
       for (const std::string_view version : group.versions)
         if (path == (core ? fmt::format("/api/{}", version) : fmt::format("/apis/{}/{}", group.name, version)))
-          make = [group, version] { return resource_list(group.name, version); };
+          make = [&, group, version] { return resource_list(catalog, group.name, version); };
     }
   }
   if (!make) return false;
+  const uint64_t number = catalog.number();
   const auto output = negotiate_output(request, top ? Forms::kDiscovery : Forms::kPlain);
   if (!output.ok()) {
     answer_status(response, output.status());
   } else if (output->discovery) {
     const bool core = path == "/api";
     answer_aggregated(request, response,
-                      *documents.get(core ? "aggregated /api" : "aggregated /apis", [&] { return aggregated(core); }));
+                      *documents.get(core ? "aggregated /api" : "aggregated /apis", number,
+                                     [&] { return aggregated(catalog, core); }));
   } else {
     if (top) response.add_header("Vary", "Accept");
-    answer_json(response, 200, documents.get(std::string(path), make)->text, *output);
+    answer_json(response, 200, documents.get(std::string(path), number, make)->text, *output);
   }
   return true;
 }

@@ -110,11 +110,14 @@ std::string object_prefix(const schema::Resource& resource) {
   return out.append(resource.version).append("\",");
 }
 
-Encoded encode_object(const schema::Resource& resource, const json::Value& object) {
+namespace {
+
+// What every object begins with: `prefix`, then metadata.
+Encoded encode_metadata(std::string prefix, const json::Value& object) {
   Encoded out;
   std::string& text = out.text;
   text.reserve(1024);
-  text = object_prefix(resource);
+  text = std::move(prefix);
   text += "\"metadata\":{";
   const json::Value* metadata = json::find(object, "metadata");
   for (std::string_view key : kMetaOrder) {
@@ -129,11 +132,38 @@ Encoded encode_object(const schema::Resource& resource, const json::Value& objec
     if (value && !value->IsNull()) append_member(text, key, *value);
   }
   text += '}';
+  return out;
+}
+
+void append_others(std::string& text, const json::Value& object) {
+  for (const auto& member : object.GetObject()) {
+    const std::string_view key = json::view(member.name);
+    if (key != "kind" && key != "apiVersion" && key != "metadata") append_member(text, key, member.value);
+  }
+}
+
+}  // namespace
+
+Encoded encode_object(const schema::Resource& resource, const json::Value& object) {
+  Encoded out = encode_metadata(object_prefix(resource), object);
+  std::string& text = out.text;
+  if (resource.custom) append_others(text, object);
   for (const schema::Field& field : resource.type->fields) {
-    if (field.name == "kind" || field.name == "apiVersion" || field.name == "metadata") continue;
+    if (resource.custom || field.name == "kind" || field.name == "apiVersion" || field.name == "metadata") continue;
     if (const json::Value* value = json::find(object, field.name)) append_member(text, field.name, *value);
   }
   text += '}';
+  return out;
+}
+
+Encoded encode_as_it_is(const json::Value& object) {
+  std::string prefix = "{\"kind\":";
+  json::append_quoted(prefix, json::get_string(object, "kind"));
+  prefix += ",\"apiVersion\":";
+  json::append_quoted(prefix, json::get_string(object, "apiVersion"));
+  Encoded out = encode_metadata(prefix + ",", object);
+  append_others(out.text, object);
+  out.text += '}';
   return out;
 }
 
@@ -154,18 +184,22 @@ std::string with_revision(const Encoded& encoded, std::string_view digits) {
   return out.insert(encoded.rev_pos, digits);
 }
 
-store::Write write_over(store::Write::Op op, const schema::Resource& resource, const store::Object& existing,
-                        const json::Value& object, Encoded encoded) {
+store::Write write_over(store::Write::Op op, const store::Object& existing, StoredForm stored) {
   store::Write write;
   write.op = op;
   write.resource = existing.resource;
   write.key = existing.key;
   write.expect = store::Write::Expect::kRevision;
   write.expected = existing.revision;
-  write.extract = extract_of(&resource, object);
-  write.value = std::move(encoded.text);
-  write.rev_pos = encoded.rev_pos;
+  write.extract = std::move(stored.extract);
+  write.value = std::move(stored.encoded.text);
+  write.rev_pos = stored.encoded.rev_pos;
   return write;
+}
+
+store::Write write_over(store::Write::Op op, const schema::Resource& resource, const store::Object& existing,
+                        const json::Value& object, Encoded encoded) {
+  return write_over(op, existing, {std::move(encoded), extract_of(&resource, object)});
 }
 
 }  // namespace knarr::apiserver

@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
+#include <map>
 
 #include "knarr/schema/machinery.h"
 #include "server_impl.h"
@@ -22,10 +22,12 @@ void answer_text(http::Response& response, int code, std::string text) {
   response.body = std::move(text);
 }
 
-std::set<std::string> group_versions() {
-  std::set<std::string> out;
-  for (const schema::Resource& r : schema::resources())
-    out.insert(r.group.empty() ? fmt::format("api/{}", r.version) : fmt::format("apis/{}/{}", r.group, r.version));
+// The group versions that are served, each with the number of the state that its document describes.
+std::map<std::string, uint64_t> group_versions(const schema::Catalog& catalog) {
+  std::map<std::string, uint64_t> out;
+  for (const schema::ResourceRef& r : catalog.resources())
+    out.try_emplace(r->group.empty() ? fmt::format("api/{}", r->version) : fmt::format("apis/{}/{}", r->group, r->version),
+                    catalog.number_of(r->group, r->version));
   return out;
 }
 
@@ -106,14 +108,15 @@ std::string version_json(std::string_view suffix) {
       suffix, kPlatform);
 }
 
-bool serve_openapi(const http::Request& request, http::Response& response, Documents& documents) {
+bool serve_openapi(const http::Request& request, http::Response& response, Documents& documents,
+                   const schema::Catalog& catalog) {
   const std::string_view path = request.path;
   const bool v2 = path == "/openapi/v2";
   if (!v2 && path.substr(0, kV3.size()) != kV3) return false;
   if (v2 && request.header("Accept").starts_with(kV2Protobuf.substr(0, kV2Protobuf.find(".v1.0")))) {
-    const auto text = documents.get("openapi v2", schema::openapi_v2);
+    const auto text = documents.get("openapi v2", catalog.number(), [&] { return schema::openapi_v2(catalog); });
     const auto make = [&] { return schema::openapi_v2_protobuf(text->text); };
-    answer_document(request, response, *documents.get("openapi v2 protobuf", make), kV2Protobuf);
+    answer_document(request, response, *documents.get("openapi v2 protobuf", catalog.number(), make), kV2Protobuf);
     return true;
   }
   if (!takes_json(request)) {
@@ -121,17 +124,19 @@ bool serve_openapi(const http::Request& request, http::Response& response, Docum
     return true;
   }
   if (v2) {
-    answer_document(request, response, *documents.get("openapi v2", schema::openapi_v2));
+    answer_document(request, response,
+                    *documents.get("openapi v2", catalog.number(), [&] { return schema::openapi_v2(catalog); }));
     return true;
   }
+  const auto known = group_versions(catalog);
   const auto document_of = [&](const std::string& group_version) {
-    return documents.get("openapi v3 " + group_version, [&] { return schema::openapi_v3(group_version); });
+    return documents.get("openapi v3 " + group_version, known.at(group_version),
+                         [&] { return schema::openapi_v3(catalog, group_version); });
   };
-  const auto known = group_versions();
   if (path == kV3 || path == "/openapi/v3/") {
     // A document's hash is in its URL, so that clients keep it until it changes.
     std::string paths;
-    for (const std::string& group_version : known)
+    for (const auto& [group_version, number] : known)
       paths += fmt::format("{}\"{}\":{{\"serverRelativeURL\":\"{}/{}?hash={}\"}}", paths.empty() ? "" : ",",
                            group_version, kV3, group_version, document_of(group_version)->etag);
     Documents::Document index;

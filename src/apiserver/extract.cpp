@@ -36,7 +36,7 @@ store::Extract extract_of(const schema::Resource* resource, const json::Value& o
     for (const auto& owner : owners->GetArray())
       if (auto uid = json::get_string(owner, "uid"); !uid.empty()) out.index.emplace_back(kIndexOwnerUid, uid);
   }
-  if (!resource) return out;
+  if (!resource || resource->custom) return out;  // fields of custom resources are read when they are asked for
   for (std::string_view field : resource->field_selectors) {
     std::string value = schema::field_value(*resource, object, field);
     if (!value.empty()) out.fields.emplace_back(field, std::move(value));

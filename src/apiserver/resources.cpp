@@ -5,6 +5,8 @@
 #include <array>
 #include <charconv>
 
+#include "knarr/schema/custom.h"
+#include "knarr/schema/machinery.h"
 #include "render.h"
 #include "server_impl.h"
 #include "write_options.h"
@@ -13,6 +15,10 @@ namespace knarr::apiserver {
 
 namespace {
 
+// Refused before anything else is looked at, in words of its own.
+constexpr std::string_view kUnknownPatch =
+    R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"415: Unsupported Media Type",)"
+    R"("reason":"UnsupportedMediaType","details":{},"code":415})";
 constexpr size_t kWatchBatch = 32;  // items taken from a watch at once: about what a socket takes
 
 Status method_not_allowed() {
@@ -88,6 +94,13 @@ class WatchSource final : public http::PumpSource {
   std::vector<WatchItem> items_;
 };
 
+bool takes_patch(std::string_view type) {
+  constexpr std::array<std::string_view, 4> kTypes = {"application/json-patch+json", "application/merge-patch+json",
+                                                      "application/strategic-merge-patch+json",
+                                                      "application/apply-patch+yaml"};
+  return std::find(kTypes.begin(), kTypes.end(), type) != kTypes.end();
+}
+
 const schema::Subresource* find_subresource(const schema::Resource& resource, std::string_view name) {
   for (const schema::Subresource& sub : resource.subresources)
     if (sub.name == name) return &sub;
@@ -105,9 +118,9 @@ bool rest_serves(std::string_view subresource) {
 }
 
 // What the path names, if it is served and has that verb.
-Result<Target> find_target(const RequestInfo& info) {
+Result<Target> find_target(const schema::Registry& registry, const RequestInfo& info) {
   Target target;
-  target.resource = schema::find_resource(info.group, info.version, info.resource);
+  target.resource = registry.find(info.group, info.version, info.resource);
   if (!target.resource) return path_not_found_error();
   const schema::Resource& resource = *target.resource;
   target.subresource = info.subresource;
@@ -117,6 +130,7 @@ Result<Target> find_target(const RequestInfo& info) {
   if (!resource.namespaced && !info.ns.empty() && !of_itself) return path_not_found_error();
   if (!info.subresource.empty()) {
     const schema::Subresource* sub = find_subresource(resource, info.subresource);
+    if (!sub && resource.custom) return not_found_error(resource, info.name);
     if (!sub) return path_not_found_error();
     if (!contains(sub->verbs, info.verb)) return method_not_allowed();
   } else if (!contains(resource.verbs, info.verb)) {
@@ -126,7 +140,8 @@ Result<Target> find_target(const RequestInfo& info) {
       info.verb == "list" || info.verb == "watch" || info.verb == "create" || info.verb == "deletecollection";
   if (of_collection && info.verb != "create") target.name = {};
   const bool across = info.verb == "list" || info.verb == "watch";
-  if (resource.namespaced && info.ns.empty() && !across) return method_not_allowed();
+  if (resource.namespaced && info.ns.empty() && !across)
+    return resource.custom ? path_not_found_error() : method_not_allowed();
   if (info.verb == "create" && info.subresource.empty() && !info.name.empty()) return method_not_allowed();
   if ((info.verb == "update" || info.verb == "patch") && info.name.empty()) return method_not_allowed();
   return target;
@@ -138,6 +153,9 @@ class ResourceRequest {
       : rest_(rest), target_(target), exchange_(exchange), request_(exchange.request), response_(exchange.response) {}
 
   Status run() {
+    const schema::Custom* custom = target_.resource->custom;
+    const std::string_view deprecation = custom ? custom->deprecation() : schema::deprecation(*target_.resource);
+    if (!deprecation.empty()) add_warnings(response_, {std::string(deprecation)});
     KNARR_ASSIGN(output_, negotiate_output(request_, Forms::kMeta));
     KNARR_RETURN_IF_ERROR(check_form());
     const std::string& verb = exchange_.info.verb;
@@ -235,8 +253,14 @@ class ResourceRequest {
   }
 
   Status patch() {
-    KNARR_ASSIGN(RequestContext context, make_context(exchange_, "PatchOptions"));
     const std::string type = media_type(request_.header("Content-Type"));
+    if (!takes_patch(type)) {
+      response_.status = 415;
+      response_.set_header("Content-Type", output_.content_type());
+      response_.body = kUnknownPatch;
+      return Status::OK();
+    }
+    KNARR_ASSIGN(RequestContext context, make_context(exchange_, "PatchOptions"));
     auto patched = rest_.patch(context, target_, type, request_.body);
     return finish(context, patched);
   }
@@ -274,7 +298,7 @@ class ResourceRequest {
 }  // namespace
 
 void serve_resource(Rest& rest, NodeProxy* nodes, Exchange& exchange) {
-  auto target = find_target(exchange.info);
+  auto target = find_target(rest.registry(), exchange.info);
   if (!target.ok()) return answer_status(exchange.response, target.status());
   if (serve_connect(rest, nodes, *target, exchange)) return;
   if (!rest_serves(target->subresource)) return answer_status(exchange.response, path_not_found_error());

@@ -85,7 +85,9 @@ Rest::Impl::Impl(RestOptions options)
     : store(options.store),
       clock(options.clock),
       admission(std::move(options.admission)),
-      event_expiry(*store, *clock) {
+      service_accounts(std::move(options.service_accounts)),
+      event_expiry(*store, *clock),
+      definitions(*store, *clock, registry) {
   for (const schema::Resource& resource : schema::resources()) ids.push_back(store->resource(resource.storage_name));
 }
 
@@ -99,10 +101,12 @@ Rest::Rest(RestOptions options) : impl_(std::make_unique<Impl>(std::move(options
 Rest::~Rest() = default;
 store::Store& Rest::store() const { return *impl_->store; }
 const Clock& Rest::clock() const { return *impl_->clock; }
+const schema::Registry& Rest::registry() const { return impl_->registry; }
 
 Result<Answer> Rest::get(RequestContext&, const Target& target) {
   Answer answer;
-  answer.object = impl_->store->get(impl_->id(*target.resource), object_key(target.ns, target.name));
+  answer.object = Presenter(impl_->registry, *target.resource)(
+      impl_->store->get(impl_->id(*target.resource), object_key(target.ns, target.name)));
   if (!answer.object) return not_found_error(*target.resource, target.name);
   return answer;
 }
@@ -196,6 +200,8 @@ Result<ListAnswer> Rest::list(RequestContext& context, const Target& target, con
       answer.objects.push_back(std::move(object));
     }
   }
+  const Presenter present(impl_->registry, *target.resource);
+  for (store::ObjectPtr& object : answer.objects) object = present(std::move(object));
   if (more && !answer.objects.empty())
     answer.continue_token = encode_continue({answer.revision, answer.objects.back()->key, unix_seconds(impl_->now())});
   return answer;
@@ -208,7 +214,7 @@ std::string ListAnswer::to_json() const {
   std::string out;
   out.reserve(size);
   out += "{\"kind\":\"";
-  out.append(resource->kind).append("List\",\"apiVersion\":\"").append(group_version(*resource));
+  out.append(list_kind(*resource)).append("\",\"apiVersion\":\"").append(group_version(*resource));
   out += fmt::format("\",\"metadata\":{{\"resourceVersion\":\"{}\"", revision);
   if (!continue_token.empty()) out.append(",\"continue\":\"").append(continue_token).append("\"");
   if (remaining) out += fmt::format(",\"remainingItemCount\":{}", *remaining);

@@ -31,30 +31,6 @@ Status validate_delete_params(const DeleteParams& params) {
   return invalid_error("meta.k8s.io", "DeleteOptions", "", std::move(causes));
 }
 
-Status check_preconditions(const schema::Resource& resource, std::string_view name, const DeleteParams& params,
-                           const Value& object, std::string_view revision) {
-  // Upstream names the kind here, not the resource.
-  const auto refuse = [&](std::string_view what, std::string_view wanted, std::string_view actual,
-                          std::string_view perhaps) {
-    Status status(
-        409, reason::kConflict,
-        fmt::format(
-            "Operation cannot be fulfilled on {} \"{}\": the {} in the precondition ({}) does not match the {} in "
-            "record ({}). The object might have been {}",
-            group_kind(resource), name, what, wanted, what, actual, perhaps));
-    Status::Details details;
-    details.group = resource.group;
-    details.kind = resource.kind;
-    details.name = name;
-    return status.with_details(std::move(details));
-  };
-  const std::string_view uid = meta_string(object, "uid");
-  if (!params.uid.empty() && params.uid != uid) return refuse("UID", params.uid, uid, "deleted and then recreated");
-  if (!params.resource_version.empty() && params.resource_version != revision)
-    return refuse("ResourceVersion", params.resource_version, revision, "modified");
-  return Status::OK();
-}
-
 bool has(const std::vector<std::string>& list, std::string_view item) {
   return std::find(list.begin(), list.end(), item) != list.end();
 }
@@ -159,6 +135,7 @@ Step mark_namespace(Document& ns, const DeleteParams& params, WallTime now) {
 
 Step plan(const schema::Resource& resource, Document& object, const DeleteParams& params, WallTime now) {
   if (resource.storage_name == "namespaces") return mark_namespace(object, params, now);
+  if (resource.storage_name == kDefinitions && !is_deleting(object)) begin_definition_deletion(object, now);
   Step step = Step::kRemove;
   // An object that waits already, and not for a node's grace period, can wait for no more.
   const bool waiting =
@@ -178,6 +155,30 @@ Step plan(const schema::Resource& resource, Document& object, const DeleteParams
 }
 
 }  // namespace
+
+Status check_preconditions(const schema::Resource& resource, std::string_view name, const DeleteParams& params,
+                           const Value& object, std::string_view revision) {
+  // Upstream names the kind here, not the resource.
+  const auto refuse = [&](std::string_view what, std::string_view wanted, std::string_view actual,
+                          std::string_view perhaps) {
+    Status status(
+        409, reason::kConflict,
+        fmt::format(
+            "Operation cannot be fulfilled on {} \"{}\": the {} in the precondition ({}) does not match the {} in "
+            "record ({}). The object might have been {}",
+            group_kind(resource), name, what, wanted, what, actual, perhaps));
+    Status::Details details;
+    details.group = resource.group;
+    details.kind = resource.kind;
+    details.name = name;
+    return status.with_details(std::move(details));
+  };
+  const std::string_view uid = meta_string(object, "uid");
+  if (!params.uid.empty() && params.uid != uid) return refuse("UID", params.uid, uid, "deleted and then recreated");
+  if (!params.resource_version.empty() && params.resource_version != revision)
+    return refuse("ResourceVersion", params.resource_version, revision, "modified");
+  return Status::OK();
+}
 
 Status DeleteParams::merge_body(std::string_view body) {
   if (body.empty()) return Status::OK();
@@ -218,7 +219,8 @@ Result<Rest::Impl::Deletion> Rest::Impl::prepare_deletion(RequestContext& contex
   const schema::Resource& resource = *target.resource;
   const store::ObjectPtr existing = store->get(id(resource), object_key(target.ns, target.name));
   if (!existing) return not_found_error(resource, target.name);
-  KNARR_ASSIGN(Document object, json::parse(existing->value));
+  const Presenter present(registry, resource);
+  KNARR_ASSIGN(Document object, present.document(*existing));
   KNARR_RETURN_IF_ERROR(check_preconditions(resource, target.name, params, object, revision_digits(*existing)));
   const Document old = json::copy(object);
   AdmissionRequest request{
@@ -232,31 +234,32 @@ Result<Rest::Impl::Deletion> Rest::Impl::prepare_deletion(RequestContext& contex
   // As upstream, which answers 202 only to those who asked with the old option.
   if (step != Step::kRemove && params.orphan_dependents && !*params.orphan_dependents) deletion.answer.code = 202;
   if (step == Step::kPending) {
-    deletion.answer.object = existing;
+    deletion.answer.object = present(existing);
     return deletion;
   }
-  Encoded encoded = encode_object(resource, object);
   deletion.shows_object = step == Step::kMark || strategy_of(resource).returns_deleted;
   if (!deletion.shows_object) {
     deletion.answer.body = success_json(resource, target.name, meta_string(object, "uid"));
   } else if (context.dry_run) {
-    deletion.answer.body = unstored_text(encoded, revision_digits(*existing));
+    deletion.answer.body = unstored_text(encode_object(resource, object), revision_digits(*existing));
   }
   if (context.dry_run) return deletion;
   deletion.durability = durability_of(resource, target.ns);
-  deletion.write = write_over(step == Step::kMark ? store::Write::Op::kPut : store::Write::Op::kDelete, resource,
-                              *existing, object, std::move(encoded));
+  deletion.write = write_over(step == Step::kMark ? store::Write::Op::kPut : store::Write::Op::kDelete, *existing,
+                              stored_form(registry, resource, object));
   return deletion;
 }
 
 Result<Answer> Rest::remove(RequestContext& context, const Target& target, const DeleteParams& params) {
+  const Impl::Settle settle(*impl_);
   KNARR_RETURN_IF_ERROR(validate_delete_params(params));
   for (int attempt = 1;; ++attempt) {
     KNARR_ASSIGN(Impl::Deletion deletion, impl_->prepare_deletion(context, {target, params}));
     if (!deletion.write) return std::move(deletion.answer);
     auto committed = impl_->store->commit({&*deletion.write, 1}, deletion.durability);
     if (committed.ok()) {
-      if (deletion.shows_object) deletion.answer.object = std::move(committed->front());
+      if (deletion.shows_object)
+        deletion.answer.object = Presenter(impl_->registry, *target.resource)(std::move(committed->front()));
       return std::move(deletion.answer);
     }
     const Status& status = committed.status();
@@ -266,6 +269,7 @@ Result<Answer> Rest::remove(RequestContext& context, const Target& target, const
 }
 
 std::vector<Result<Answer>> Rest::remove_many(RequestContext& context, std::span<const Removal> removals) {
+  const Impl::Settle settle(*impl_);
   std::vector<Result<Answer>> answers;
   answers.reserve(removals.size());
   for (size_t begin = 0; begin < removals.size(); begin += kRemovedAtOnce) {
@@ -289,7 +293,8 @@ std::vector<Result<Answer>> Rest::remove_many(RequestContext& context, std::span
       if (!committed.ok()) {  // somebody was faster with one of them: then each by itself
         answers[at] = remove(context, removals[at].target, removals[at].params);
       } else if (shows_object) {
-        answers[at]->object = std::move((*committed)[i]);
+        answers[at]->object =
+            Presenter(impl_->registry, *removals[at].target.resource)(std::move((*committed)[i]));
       }
     }
   }

@@ -5,9 +5,11 @@
 
 #include "knarr/apiserver/document.h"
 #include "knarr/apiserver/errors.h"
+#include "definitions.h"
 #include "event_expiry.h"
 #include "knarr/apiserver/rest.h"
 #include "strategy.h"
+#include "versions.h"
 
 namespace knarr::apiserver {
 
@@ -18,6 +20,8 @@ struct Rest::Impl {
   std::shared_ptr<const auth::ServiceAccountTokens> service_accounts;
   std::vector<store::ResourceId> ids;  // of schema::resources(), by position
   EventExpiry event_expiry;
+  schema::Registry registry;
+  Definitions definitions;
 
   explicit Impl(RestOptions options);
 
@@ -38,17 +42,28 @@ struct Rest::Impl {
   // The new object from the stored one. Called again with a newer one when another writer was faster.
   using Change = std::function<Result<json::Document>(const json::Document& old)>;
   enum class Checks {
-    kClient,    // what a client sent: remembered in managedFields, prepared, admitted and validated
-    kApplied,   // the same, managedFields being done
+    kClient,    // what a client sent instead of the object: remembered in managedFields, prepared, admitted and validated
+    kPatched,   // what a client's patch made of it: the same, but that its uid is no precondition
+    kApplied,   // as patched, managedFields being done
     kInternal,  // a change that the server itself makes: stored as it is
   };
   // Read, change, compare, write; until no other writer was faster. NotFound where there is no such object.
   Result<Answer> change(RequestContext& context, const Target& target, Checks checks, const Change& make);
 
   // `tracked`: managedFields are done.
+  static std::vector<Cause> validate(const schema::Resource& resource, std::string_view subresource,
+                                     const json::Value& object, const json::Value* old);
   Result<Answer> create(RequestContext& context, const Target& target, json::Document document, bool tracked = false);
   Result<Answer> commit_create(RequestContext& context, const Target& target, json::Document object);
 
+  // Brings definitions in order when a write ends, before it is answered.
+  struct Settle {
+    explicit Settle(Impl& of) : impl(of) {}
+    ~Settle() { impl.definitions.sync(); }
+    Settle(const Settle&) = delete;
+    Settle& operator=(const Settle&) = delete;
+    Impl& impl;
+  };
   struct Deletion;
   Result<Deletion> prepare_deletion(RequestContext& context, const Removal& removal) const;
 
@@ -57,13 +72,18 @@ struct Rest::Impl {
   void track(const RequestContext& context, const Target& target, json::Document& object, const json::Value* old) const;
 
   Result<Answer> bind_pod(RequestContext& context, const Target& target, std::string_view body);
+  // Deletes the pod as its Eviction says, when its disruption budget allows it.
+  Result<Answer> evict_pod(Rest& rest, RequestContext& context, const Target& target, std::string_view body);
+  Status evict(Rest& rest, RequestContext& context, const Target& pod, DeleteParams params);
+  std::vector<json::Document> budgets_of(const store::Object& pod, std::string_view ns) const;
   Result<Answer> create_token(RequestContext& context, const Target& target, std::string_view body);
   Status bind_token(const Target& target, const json::Value& ref, auth::TokenClaims& claims) const;
   Result<Answer> finalize_namespace(RequestContext& context, const Target& target, std::string_view body);
 };
 
-// Deletes the pod as its Eviction says.
-Result<Answer> evict_pod(Rest& rest, RequestContext& context, const Target& target, std::string_view body);
+// Conflict when the object is not the one that the options of its deletion name.
+Status check_preconditions(const schema::Resource& resource, std::string_view name, const DeleteParams& params,
+                           const json::Value& object, std::string_view revision);
 
 // Bytes of an answer that is not stored (dry run): the given revision, or none at all.
 std::string unstored_text(const Encoded& encoded, std::string_view digits);

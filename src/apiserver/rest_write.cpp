@@ -8,6 +8,7 @@
 #include "knarr/codec/patch.h"
 #include "knarr/codec/time.h"
 #include "knarr/schema/apply.h"
+#include "knarr/schema/custom.h"
 #include "knarr/schema/machinery.h"
 #include "rest_impl.h"
 
@@ -178,6 +179,7 @@ Status Rest::Impl::check_document(const schema::Resource& resource, Document& do
                                   std::vector<std::string>& unknown) {
   KNARR_RETURN_IF_ERROR(check_kind(document, resource));
   schema::mark_managed_fields_reset(document, document.GetAllocator());
+  if (resource.custom) return schema::custom::normalize(resource, document, document.GetAllocator(), &unknown, false);
   return schema::normalize(*resource.type, document, document.GetAllocator(), unknown);
 }
 
@@ -202,6 +204,12 @@ Result<Document> Rest::Impl::decode(RequestContext& context, const schema::Resou
   return parsed;
 }
 
+std::vector<Cause> Rest::Impl::validate(const schema::Resource& resource, std::string_view subresource,
+                                        const Value& object, const Value* old) {
+  if (resource.custom) return schema::custom::validate(resource, subresource, object, old);
+  return schema::validate(resource, object, old);
+}
+
 Status Rest::Impl::admit(AdmissionRequest& request) const {
   for (const auto& plugin : admission) KNARR_RETURN_IF_ERROR(plugin->admit(request));
   return Status::OK();
@@ -213,11 +221,12 @@ Status Rest::Impl::admission_validate(const AdmissionRequest& request) const {
 }
 
 Result<Answer> Rest::create(RequestContext& context, const Target& target, std::string_view body) {
+  const Impl::Settle settle(*impl_);
   const bool pods = target.resource->storage_name == "pods";
   if (pods && target.subresource == "binding") return impl_->bind_pod(context, target, body);
   if (target.resource->storage_name == "serviceaccounts" && target.subresource == "token")
     return impl_->create_token(context, target, body);
-  if (pods && target.subresource == "eviction") return evict_pod(*this, context, target, body);
+  if (pods && target.subresource == "eviction") return impl_->evict_pod(*this, context, target, body);
   if (target.resource->storage_name == "bindings") {  // the older way to bind: the pod is named in the body only
     const auto binding = json::parse(body);
     const std::string name(binding.ok() ? meta_string(*binding, "name") : "");
@@ -246,6 +255,9 @@ Result<Answer> Rest::Impl::create(RequestContext& context, const Target& target,
                                "generation"})
     json::remove(metadata, key);
   KNARR_RETURN_IF_ERROR(check_namespace(target, metadata, alloc));
+  if (resource.custom && resource.custom->terminating())
+    return forbidden_error(resource, meta_string(document, "name"),
+                           "create not allowed while custom resource definition is terminating");
   schema::apply_defaults(resource, document, alloc);
   const std::string name(meta_string(document, "name"));
   if (!name.empty()) canonicalize(resource, document);
@@ -271,16 +283,16 @@ Result<Answer> Rest::Impl::commit_create(RequestContext& context, const Target& 
   const schema::Resource& resource = *target.resource;
   auto& alloc = object.GetAllocator();
   const Strategy& strategy = strategy_of(resource);
+  json::set(metadata_of(object, alloc), "uid", new_uid(), alloc);
+  json::set(metadata_of(object, alloc), "creationTimestamp", format_time(now()), alloc);
   schema::prepare(resource, "", object, nullptr, alloc);
-  if (strategy.prepare_create) strategy.prepare_create(object, now(), alloc);
-  Value& metadata = metadata_of(object, alloc);
-  json::set(metadata, "uid", new_uid(), alloc);
-  json::set(metadata, "creationTimestamp", format_time(now()), alloc);
-  if (strategy.generation) json::set(metadata, "generation", Value(1), alloc);
+  if (strategy.prepare_create) strategy.prepare_create(object, {now(), context.user}, alloc);
+  if (strategy.generation) json::set(metadata_of(object, alloc), "generation", Value(1), alloc);
   const std::string name(meta_string(object, "name"));
   canonicalize(resource, object);
-  if (auto causes = schema::validate(resource, object, nullptr); !causes.empty())
+  if (auto causes = validate(resource, "", object, nullptr); !causes.empty())
     return invalid_error(resource, name, std::move(causes));
+  add_warnings(context, schema::warnings(resource, "", object, nullptr));
   const AdmissionRequest request{Operation::kCreate,
                                  &resource,
                                  "",
@@ -295,7 +307,8 @@ Result<Answer> Rest::Impl::commit_create(RequestContext& context, const Target& 
   if (!meta_string(object, "resourceVersion").empty())
     return Status(500, "", "resourceVersion should not be set on objects to be created");
 
-  Encoded encoded = encode_object(resource, object);
+  const Presenter present(registry, resource);
+  StoredForm stored = stored_form(registry, resource, object);
   store::Write write;
   write.resource = id(resource);
   write.key = object_key(target.resource->namespaced ? target.ns : std::string_view(), name);
@@ -310,19 +323,19 @@ Result<Answer> Rest::Impl::commit_create(RequestContext& context, const Target& 
   };
   if (context.dry_run) {
     if (auto there = store->get(write.resource, write.key)) return exists(there);
-    answer.body = unstored_text(encoded, {});
+    answer.body = unstored_text(encode_object(resource, object), {});
     return answer;
   }
-  write.extract = extract_of(&resource, object);
-  write.value = std::move(encoded.text);
-  write.rev_pos = encoded.rev_pos;
+  write.extract = std::move(stored.extract);
+  write.value = std::move(stored.encoded.text);
+  write.rev_pos = stored.encoded.rev_pos;
   const std::string key = write.key;
   auto committed = store->commit({&write, 1}, durability_of(resource, target.ns));
   if (!committed.ok()) {
     if (committed.status().is(reason::kAlreadyExists)) return exists(store->get(id(resource), key));
     return commit_error(committed.status(), resource, name);
   }
-  answer.object = std::move(committed->front());
+  answer.object = present(std::move(committed->front()));
   return answer;
 }
 
@@ -336,7 +349,8 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
   for (int attempt = 1;; ++attempt) {
     const store::ObjectPtr existing = store->get(resource_id, key);
     if (!existing) return not_found_error(resource, target.name);
-    KNARR_ASSIGN(Document old, json::parse(existing->value));
+    const Presenter present(registry, resource);
+    KNARR_ASSIGN(Document old, present.document(*existing));
     KNARR_ASSIGN(Document object, make(old));
     auto& alloc = object.GetAllocator();
 
@@ -348,7 +362,7 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
             fmt::format("the name of the object ({}) does not match the name on the URL ({})", name, target.name));
       KNARR_RETURN_IF_ERROR(check_namespace(target, metadata, alloc));
       const std::string_view old_uid = meta_string(old, "uid");
-      if (!uid.empty() && uid != old_uid)
+      if (checks == Checks::kClient && !uid.empty() && uid != old_uid)
         return conflict_error(
             resource, target.name,
             fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", uid, old_uid));
@@ -362,7 +376,7 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
         return modified_error(resource, target.name);
       }
       schema::apply_defaults(resource, object, alloc);
-      if (checks == Checks::kClient) track(context, target, object, &old);
+      if (checks != Checks::kApplied) track(context, target, object, &old);
       AdmissionRequest request{Operation::kUpdate,
                                &resource,
                                target.subresource,
@@ -376,14 +390,17 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
       KNARR_RETURN_IF_ERROR(admit(request));
       keep_system_metadata(object, old);
       schema::prepare(resource, target.subresource, object, &old, alloc);
+      if (strategy.prepare_update)
+        strategy.prepare_update(object, old, target.subresource, {now(), context.user}, alloc);
       if (resource.storage_name == "namespaces") keep_namespace_finalizers(object, old);
       canonicalize(resource, object);
       if (strategy.generation && schema::generation_differs(resource, object, old))
         json::set(metadata_of(object, alloc), "generation",
                   Value(json::get_int(*json::find(old, "metadata"), "generation") + 1), alloc);
       json::set(metadata_of(object, alloc), "resourceVersion", revision_digits(*existing), alloc);
-      if (auto causes = schema::validate(resource, object, &old); !causes.empty())
+      if (auto causes = validate(resource, target.subresource, object, &old); !causes.empty())
         return invalid_error(resource, target.name, std::move(causes));
+      if (attempt == 1) add_warnings(context, schema::warnings(resource, target.subresource, object, &old));
       KNARR_RETURN_IF_ERROR(admission_validate(request));
       keep_managed_times(object, old);
     }
@@ -391,19 +408,18 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
     Answer answer;
     const bool goes = goes_with_update(resource, object, old);
     if (!goes && json::equal(object, old)) {  // nothing changes: nothing is written
-      answer.object = existing;
+      answer.object = present(existing);
       return answer;
     }
-    Encoded encoded = encode_object(resource, object);
     if (context.dry_run) {
-      answer.body = unstored_text(encoded, revision_digits(*existing));
+      answer.body = unstored_text(encode_object(resource, object), revision_digits(*existing));
       return answer;
     }
-    store::Write write = write_over(goes ? store::Write::Op::kDelete : store::Write::Op::kPut, resource, *existing,
-                                    object, std::move(encoded));
+    store::Write write = write_over(goes ? store::Write::Op::kDelete : store::Write::Op::kPut, *existing,
+                                    stored_form(registry, resource, object));
     auto committed = store->commit({&write, 1}, durability_of(resource, target.ns, object, old));
     if (committed.ok()) {
-      answer.object = std::move(committed->front());
+      answer.object = present(std::move(committed->front()));
       return answer;
     }
     const Status& status = committed.status();
@@ -413,6 +429,7 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
 }
 
 Result<Answer> Rest::update(RequestContext& context, const Target& target, std::string_view body) {
+  const Impl::Settle settle(*impl_);
   if (target.resource->storage_name == "namespaces" && target.subresource == "finalize")
     return impl_->finalize_namespace(context, target, body);
   KNARR_ASSIGN(Document document, impl_->decode(context, *target.resource, body));
@@ -440,18 +457,21 @@ Result<Answer> Rest::update(RequestContext& context, const Target& target, std::
 
 Result<Answer> Rest::patch(RequestContext& context, const Target& target, std::string_view content_type,
                            std::string_view body) {
+  const Impl::Settle settle(*impl_);
   if (content_type == "application/apply-patch+yaml") return impl_->apply(context, target, body);
   enum class Kind { kJson, kMerge, kStrategic } kind;
   if (content_type == "application/json-patch+json") {
     kind = Kind::kJson;
   } else if (content_type == "application/merge-patch+json") {
     kind = Kind::kMerge;
-  } else if (content_type == "application/strategic-merge-patch+json") {
+  } else if (content_type == "application/strategic-merge-patch+json" && !target.resource->custom) {
     kind = Kind::kStrategic;
   } else {
     return unsupported_media_type_error(
-        "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, "
-        "application/apply-patch+yaml");
+        target.resource->custom ? "application/json-patch+json, application/merge-patch+json, "
+                                  "application/apply-patch+yaml"
+                                : "application/json-patch+json, application/merge-patch+json, "
+                                  "application/strategic-merge-patch+json, application/apply-patch+yaml");
   }
   const auto patch = json::parse(body);
   if (!patch.ok()) return bad_request(fmt::format("error decoding patch: {}", patch.status().message()));
@@ -460,7 +480,7 @@ Result<Answer> Rest::patch(RequestContext& context, const Target& target, std::s
 
   const schema::Resource& resource = *target.resource;
   bool warned = false;  // once, however many rounds it takes
-  return impl_->change(context, target, Impl::Checks::kClient, [&](const Document& old) -> Result<Document> {
+  return impl_->change(context, target, Impl::Checks::kPatched, [&](const Document& old) -> Result<Document> {
     Document object = json::copy(old);
     auto& alloc = object.GetAllocator();
     switch (kind) {

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "knarr/apiserver/document.h"
+#include "knarr/schema/machinery.h"
 
 namespace knarr::apiserver {
 
@@ -16,7 +18,7 @@ constexpr std::string_view kName = "metadata.name", kNamespace = "metadata.names
 std::string_view canonical_field(std::string_view field) { return field == "spec.host" ? "spec.nodeName" : field; }
 
 Status unknown_field(const schema::Resource& resource, std::string_view field) {
-  if (!resource.field_selectors.empty()) return bad_request(fmt::format("field label not supported: {}", field));
+  if (!resource.field_selectors.empty() || resource.custom) return bad_request(fmt::format("field label not supported: {}", field));
   return bad_request(
       fmt::format("\"{}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"", field));
 }
@@ -37,6 +39,7 @@ Result<Selection> Selection::make(const Target& target, const ListParams& params
     if (std::find(known.begin(), known.end(), canonical_field(term.field)) == known.end())
       return unknown_field(*target.resource, term.field);
   }
+  if (target.resource->custom) out.custom_ = target.resource;
   if (!target.ns.empty()) out.prefix_ = object_key(target.ns, "");
   if (!target.ns.empty() || !target.resource->namespaced) {
     if (auto name = out.fields_.exact(kName)) out.prefix_ += *name;
@@ -46,13 +49,23 @@ Result<Selection> Selection::make(const Target& target, const ListParams& params
 
 bool Selection::matches(const store::Object& object) const {
   if (!prefix_.empty() && object.key.compare(0, prefix_.size(), prefix_) != 0) return false;
+  std::optional<json::Document> document;  // of a custom resource, when it is asked for
   for (const auto& term : fields_.terms()) {
     const auto [ns, name] = split_key(object.key);
+    std::string field;
     std::string_view value;
     if (term.field == kName) {
       value = name;
     } else if (term.field == kNamespace) {
       value = ns;
+    } else if (custom_) {
+      if (!document) {
+        auto parsed = json::parse(object.value);
+        if (!parsed.ok()) return false;
+        document = std::move(*parsed);
+      }
+      field = schema::field_value(*custom_, *document, term.field);
+      value = field;
     } else {
       const auto& fields = object.extract.fields;
       const std::string_view wanted = canonical_field(term.field);

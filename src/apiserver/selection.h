@@ -22,6 +22,7 @@ class Selection {
 
  private:
   std::string prefix_;
+  schema::ResourceRef custom_;  // whose fields are read from the object itself; else they are in its Extract
   selector::Labels labels_;
   selector::Fields fields_;
 };

@@ -3,6 +3,7 @@
 #include <random>
 
 #include "knarr/codec/json.h"
+#include "knarr/schema/custom.h"
 #include "rest_impl.h"
 #include "selection.h"
 
@@ -17,8 +18,13 @@ constexpr int64_t kMinTimeout = 1800;  // a watch without timeoutSeconds ends at
 
 class WatchImpl final : public Watch {
  public:
-  WatchImpl(const Clock& clock, const schema::Resource& resource, store::ResourceId topic, Selection selection)
-      : clock_(clock), resource_(resource), topic_(topic), selection_(std::move(selection)) {}
+  WatchImpl(const Clock& clock, const schema::Registry& registry, schema::ResourceRef resource,
+            store::ResourceId topic, Selection selection)
+      : clock_(clock),
+        resource_(std::move(resource)),
+        present_(registry, *resource_),
+        topic_(topic),
+        selection_(std::move(selection)) {}
 
   bool next(size_t max, std::vector<WatchItem>& out) override;
   bool idle() const override { return idle_; }
@@ -49,7 +55,8 @@ class WatchImpl final : public Watch {
   WatchItem bookmark(store::Revision revision, bool initial_end) const;
 
   const Clock& clock_;
-  const schema::Resource& resource_;
+  const schema::ResourceRef resource_;
+  const Presenter present_;
   const store::ResourceId topic_;
   const Selection selection_;
   std::unique_ptr<store::Cursor> cursor_;
@@ -62,7 +69,7 @@ class WatchImpl final : public Watch {
 };
 
 WatchItem WatchImpl::bookmark(store::Revision revision, bool initial_end) const {
-  std::string body = object_prefix(resource_);
+  std::string body = object_prefix(*resource_);
   body += fmt::format("\"metadata\":{{\"resourceVersion\":\"{}\"", revision);
   if (initial_end) body += R"(,"annotations":{"k8s.io/initial-events-end":"true"})";
   body += "}}";
@@ -80,11 +87,11 @@ void WatchImpl::deliver(const store::Event& event, std::vector<WatchItem>& out) 
     if (event.type == store::EventType::kDeleted) before = selection_.matches(*event.object);
   }
   if (now) {
-    out.push_back({before ? WatchType::kModified : WatchType::kAdded, event.object, {}});
+    out.push_back({before ? WatchType::kModified : WatchType::kAdded, present_(event.object), {}});
   } else if (before) {
-    WatchItem item{WatchType::kDeleted, event.object, {}};
+    WatchItem item{WatchType::kDeleted, present_(event.object), {}};
     if (event.type != store::EventType::kDeleted && event.previous)
-      item.body = with_revision(*event.previous, event.revision());
+      item.body = with_revision(*present_(event.previous), event.revision());
     out.push_back(std::move(item));
   }
 }
@@ -99,7 +106,7 @@ bool WatchImpl::next(size_t max, std::vector<WatchItem>& out) {
   }
   size_t room = max;
   for (; initial_done_ < initial_.size() && room > 0; ++initial_done_, --room) {
-    out.push_back({WatchType::kAdded, std::move(initial_[initial_done_]), {}});
+    out.push_back({WatchType::kAdded, present_(std::move(initial_[initial_done_])), {}});
   }
   if (initial_done_ < initial_.size()) return true;
   if (!initial_.empty()) {
@@ -121,6 +128,10 @@ bool WatchImpl::next(size_t max, std::vector<WatchItem>& out) {
     }
   }
   idle_ = events.size() < room;
+  if (idle_ && resource_->custom && resource_->custom->retired()) {  // clients look again at what is served now
+    over_ = true;
+    return false;
+  }
   const MonoTime now = clock_.mono();
   if (idle_ && now >= end_) {
     over_ = true;
@@ -164,7 +175,7 @@ Result<std::unique_ptr<Watch>> make_watch(const Rest::Impl& rest, const Target& 
   }
   const bool initial = params.send_initial_events.value_or(legacy);
 
-  auto watch = std::make_unique<WatchImpl>(*rest.clock, *target.resource, id, selection);
+  auto watch = std::make_unique<WatchImpl>(*rest.clock, rest.registry, target.resource, id, selection);
   watch->set_timeout(params.timeout_seconds);
   watch->set_bookmarks(params.allow_watch_bookmarks);
   // The cursor comes first, so that no event falls between the state and the stream.

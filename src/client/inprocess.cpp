@@ -267,8 +267,8 @@ class InProcessTransport final : public Transport {
     return context;
   }
 
-  static Result<apiserver::Target> target_of(const ResourceRef& ref, std::string_view ns, std::string_view name) {
-    const schema::Resource* resource = schema::find_resource(ref.group, ref.version, ref.plural);
+  Result<apiserver::Target> target_of(const ResourceRef& ref, std::string_view ns, std::string_view name) const {
+    const schema::ResourceRef resource = rest_.registry().find(ref.group, ref.version, ref.plural);
     if (!resource) return not_found("the server could not find the requested resource");
     return apiserver::Target{resource, ref.subresource, resource->namespaced ? ns : std::string_view(), name};
   }

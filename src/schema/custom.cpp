@@ -174,6 +174,40 @@ MadeResources Custom::make(const Value& crd, Text text, uint64_t number) {
   return out;
 }
 
+std::optional<Approval> approval_of(const Value& crd) {
+  constexpr std::string_view kAnnotation = "api-approved.kubernetes.io";
+  constexpr std::string_view kSee = "see https://github.com/kubernetes/enhancements/pull/1111";
+  const std::string_view group = json::get_string(crd, {"spec", "group"});
+  const auto below = [&](std::string_view domain) {
+    return group == domain || (group.ends_with(domain) && group[group.size() - domain.size() - 1] == '.');
+  };
+  if (!below("k8s.io") && !below("kubernetes.io")) return std::nullopt;
+  Approval out;
+  out.annotation = json::get_string(crd, {"metadata", "annotations", kAnnotation});
+  const std::string_view text = out.annotation;
+  const size_t scheme = text.find("://");
+  const bool url = scheme != std::string_view::npos && scheme > 0 && text.size() > scheme + 3 && text[scheme + 3] != '/' &&
+                   text.find(' ') == std::string_view::npos;
+  if (text.empty()) {
+    out.condition_reason = "MissingAnnotation";
+    out.message = fmt::format("protected groups must have approval annotation \"{}\", {}", kAnnotation, kSee);
+  } else if (text.starts_with("unapproved")) {
+    out.acceptable = true;
+    out.condition_reason = "UnapprovedAnnotation";
+    out.message = fmt::format("not approved: \"{}\"", text);
+  } else if (url) {
+    out.approved = out.acceptable = true;
+    out.condition_reason = "ApprovedAnnotation";
+    out.message = fmt::format("approved in {}", text);
+  } else {
+    out.condition_reason = "InvalidAnnotation";
+    out.message = fmt::format(
+        "protected groups must have approval annotation \"{}\" with either a URL or a reason starting with \"unapproved\", {}",
+        kAnnotation, kSee);
+  }
+  return out;
+}
+
 struct Custom::Compiled {
   std::unique_ptr<Structural> structural;
   std::unique_ptr<CustomType> type;

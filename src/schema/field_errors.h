@@ -67,6 +67,9 @@ class FieldErrors {
   // True when it is one of the words; else the error.
   bool one_of(const Path& path, std::string_view value, Words supported);
 
+  void append(std::vector<Cause> causes) {
+    for (Cause& cause : causes) causes_.push_back(std::move(cause));
+  }
   size_t count() const { return causes_.size(); }
   std::vector<Cause> take() { return std::move(causes_); }
 

@@ -19,9 +19,9 @@ void write_info(Writer& out) { out.key("info").begin().member("title", "Kubernet
 
 }  // namespace
 
-std::string openapi_v2() {
-  std::vector<const Resource*> all;
-  for (const Resource& resource : resources()) all.push_back(&resource);
+std::string openapi_v2(const Catalog& catalog) {
+  const std::vector<ResourceRef> served = catalog.resources();
+  const std::vector<const Resource*> all(served.begin(), served.end());
   Schemas schemas(Version::k2);
   Writer out;
   out.begin().member("swagger", "2.0");
@@ -37,12 +37,15 @@ std::string openapi_v2() {
   return out.take();
 }
 
-std::string openapi_v3(std::string_view group_version) {
+std::string openapi_v3(std::string_view group_version) { return openapi_v3({}, group_version); }
+
+std::string openapi_v3(const Catalog& catalog, std::string_view group_version) {
+  const std::vector<ResourceRef> all = catalog.resources();
   std::vector<const Resource*> served;
-  for (const Resource& resource : resources()) {
-    const std::string name = resource.group.empty() ? fmt::format("api/{}", resource.version)
-                                                    : fmt::format("apis/{}/{}", resource.group, resource.version);
-    if (name == group_version) served.push_back(&resource);
+  for (const ResourceRef& resource : all) {
+    const std::string name = resource->group.empty() ? fmt::format("api/{}", resource->version)
+                                                     : fmt::format("apis/{}/{}", resource->group, resource->version);
+    if (name == group_version) served.push_back(resource.get());
   }
   if (served.empty()) return {};
   Schemas schemas(Version::k3);

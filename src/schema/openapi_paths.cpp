@@ -312,7 +312,7 @@ class Paths {
 
 void write_paths(Writer& out, Version version, std::span<const Resource* const> resources, Schemas& schemas) {
   for (const Resource* resource : resources) {
-    if (resource->type) Paths(out, version, schemas, *resource).write();
+    if (resource->type && !resource->custom) Paths(out, version, schemas, *resource).write();
   }
 }
 

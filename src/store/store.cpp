@@ -250,6 +250,11 @@ void StoreImpl::remove_listener(uint64_t id) {
   listeners_.erase(id);
 }
 
+void StoreImpl::touch(const std::vector<ResourceId>& resources) {
+  Lock lock(listeners_mutex_);
+  for (const auto& [id, listener] : listeners_) listener(resources, revision());
+}
+
 Revision StoreImpl::compacted_revision() const {
   Lock lock(deletions_mutex_);
   return deletions_.forgotten();

@@ -49,6 +49,7 @@ class StoreImpl : public Store {
   Result<std::unique_ptr<Cursor>> watch(ResourceId resource, Revision since) override;
   uint64_t add_listener(Listener listener) override;
   void remove_listener(uint64_t id) override;
+  void touch(const std::vector<ResourceId>& resources) override;
   Revision revision() const override { return revision_.load(std::memory_order_acquire); }
   Revision compacted_revision() const override;
   Status flush() override;

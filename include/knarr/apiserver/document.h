@@ -35,6 +35,8 @@ struct Encoded {
   uint32_t rev_pos = 0;
 };
 Encoded encode_object(const schema::Resource& resource, const json::Value& object);
+// The same for a custom resource's object with the kind and apiVersion that it has.
+Encoded encode_as_it_is(const json::Value& object);
 
 // What each stored object of the resource begins with: {"kind":"Pod","apiVersion":"v1",
 std::string object_prefix(const schema::Resource& resource);
@@ -45,8 +47,16 @@ std::string_view revision_digits(const store::Object& object);
 std::string with_revision(const store::Object& object, store::Revision revision);
 std::string with_revision(const Encoded& encoded, std::string_view digits);
 
-// The write that puts `object`, encoded, in the place of `existing`, or deletes it with that last state; only while
+// An object as it is written: its bytes in the version that is stored, and what is extracted from them.
+struct StoredForm {
+  Encoded encoded;
+  store::Extract extract;
+};
+
+// The write that puts `stored` in the place of `existing`, or deletes it with that last state; only while
 // `existing` is still the current version.
+store::Write write_over(store::Write::Op op, const store::Object& existing, StoredForm stored);
+// The same for an object of a kind that has one version.
 store::Write write_over(store::Write::Op op, const schema::Resource& resource, const store::Object& existing,
                         const json::Value& object, Encoded encoded);
 

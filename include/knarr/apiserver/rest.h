@@ -17,6 +17,7 @@
 #include "knarr/auth/service_account.h"
 #include "knarr/base/clock.h"
 #include "knarr/base/result.h"
+#include "knarr/schema/catalog.h"
 #include "knarr/schema/type.h"
 #include "knarr/store/store.h"
 
@@ -38,7 +39,7 @@ struct RequestContext {
 // What a call is about. `name` is empty for collections and creation; `ns` for cluster-scoped resources and "all
 // namespaces".
 struct Target {
-  const schema::Resource* resource = nullptr;
+  schema::ResourceRef resource;
   std::string_view subresource, ns, name;
 };
 
@@ -60,7 +61,7 @@ struct ListParams {
 };
 
 struct ListAnswer {
-  const schema::Resource* resource = nullptr;
+  schema::ResourceRef resource;
   std::vector<store::ObjectPtr> objects;
   store::Revision revision = 0;
   std::string continue_token;  // "" at the end
@@ -123,6 +124,8 @@ class Rest {
   ~Rest();
 
   store::Store& store() const;
+  // The resources that are served: the built-in ones and those of CustomResourceDefinitions.
+  const schema::Registry& registry() const;
   const Clock& clock() const;
 
   Result<Answer> get(RequestContext& context, const Target& target);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -88,6 +89,15 @@ class Custom {
   mutable std::once_flag once_;
   mutable std::unique_ptr<Compiled> compiled_;
 };
+
+// Whether Kubernetes' own groups (k8s.io, kubernetes.io and below) approved of a definition in them, from an annotation.
+struct Approval {
+  bool approved = false;  // else bypassed, missing or malformed
+  bool acceptable = false;
+  std::string_view condition_reason;  // ApprovedAnnotation, ...
+  std::string message, annotation;
+};
+std::optional<Approval> approval_of(const json::Value& crd);  // none: the group needs none
 
 // Custom resources as documents. The generic functions of machinery.h call these for resources that are custom.
 namespace custom {

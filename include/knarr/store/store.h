@@ -180,6 +180,8 @@ class Store {
   // block, do not commit, add or remove listeners.
   using Listener = std::function<void(std::span<const ResourceId> resources, Revision revision)>;
   virtual uint64_t add_listener(Listener listener) = 0;
+  // Calls the listeners as if these had been touched: what reads them has to look again for another reason than a write.
+  virtual void touch(const std::vector<ResourceId>& resources) = 0;
   virtual void remove_listener(uint64_t id) = 0;  // returns when no call to it is under way
 
   virtual Revision revision() const = 0;            // of the last published write
