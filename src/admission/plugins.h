@@ -4,8 +4,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
+#include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "knarr/apiserver/admission.h"
 #include "knarr/apiserver/document.h"
@@ -27,9 +31,27 @@ using json::Value;
 using PluginPtr = std::unique_ptr<AdmissionPlugin>;
 
 PluginPtr make_namespace_lifecycle(store::Store& store);
+PluginPtr make_limit_ranger(store::Store& store);
 PluginPtr make_service_account(store::Store& store);
+PluginPtr make_taint_nodes_by_condition(store::Store& store);
+PluginPtr make_pod_security(store::Store& store);
 PluginPtr make_priority(store::Store& store);
 PluginPtr make_default_toleration_seconds(store::Store& store);
+PluginPtr make_default_storage_class(store::Store& store);
+PluginPtr make_storage_object_in_use_protection(store::Store& store);
+PluginPtr make_persistent_volume_claim_resize(store::Store& store);
+PluginPtr make_runtime_class(store::Store& store);
+PluginPtr make_default_ingress_class(store::Store& store);
+PluginPtr make_resource_quota(store::Store& store);
+
+// Forbidden, in upstream's words: `pods "web" is forbidden: why`. Names what is created by its generateName.
+Status refuse(const AdmissionRequest& request, std::string_view why);
+std::string name_of(const AdmissionRequest& request);
+// Several problems as one text: the only one as it is, more as "[a, b]".
+std::string aggregate(const std::vector<std::string>& problems);
+
+// A stored object, parsed; nothing when there is none.
+std::optional<Document> load(const store::Store& store, store::ResourceId resource, std::string_view key);
 
 // The request is about the resource itself (no subresource of it).
 inline bool is_about(const AdmissionRequest& request, std::string_view storage_name) {

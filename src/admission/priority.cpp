@@ -1,10 +1,11 @@
+// The number behind a pod's priority class: the named one's, the global default's, or 0. Only one class may be the
+// global default.
 #include "admission/plugins.h"
 
 namespace knarr::admission {
 
 namespace {
 
-// The number behind a pod's priority class: the named one's, the global default's, or 0.
 class Priority : public AdmissionPlugin {
  public:
   explicit Priority(store::Store& store)
@@ -12,51 +13,77 @@ class Priority : public AdmissionPlugin {
   std::string_view name() const override { return "Priority"; }
 
   Status admit(AdmissionRequest& request) override {
-    if (!creates(request, "pods")) return Status::OK();
+    if (creates(request, "pods")) return admit_new(request);
+    if (request.operation == Operation::kUpdate && request.object && request.old && is_about(request, "pods"))
+      keep(request);
+    return Status::OK();
+  }
+
+  Status validate(const AdmissionRequest& request) override {
+    if (!request.object || !is_about(request, "priorityclasses.scheduling.k8s.io")) return Status::OK();
+    if (!json::get_bool(*request.object, "globalDefault")) return Status::OK();
+    const auto other = global_default();
+    if (!other) return Status::OK();
+    const std::string_view name = meta_string(*other, "name");
+    if (request.operation == Operation::kUpdate && name == meta_string(*request.object, "name")) return Status::OK();
+    return refuse(request,
+                  fmt::format("PriorityClass {} is already marked as default. Only one default can exist", name));
+  }
+
+ private:
+  Status admit_new(AdmissionRequest& request) {
     Document& pod = *request.object;
     auto& alloc = pod.GetAllocator();
     Value& spec = json::ensure_object(pod, {"spec"}, alloc);
     const std::string wanted(json::get_string(spec, "priorityClassName"));
     int64_t priority = 0;
-    std::string policy = "PreemptLowerPriority", class_name = wanted;
-    if (wanted == "system-node-critical") {
-      priority = 2000001000;
-    } else if (wanted == "system-cluster-critical") {
-      priority = 2000000000;
-    } else if (const store::ObjectPtr found = wanted.empty() ? global_default() : store_.get(classes_, wanted)) {
-      const auto document = json::parse(found->value);
-      if (document.ok()) {
-        priority = json::get_int(*document, "value");
-        if (auto text = json::get_string(*document, "preemptionPolicy"); !text.empty()) policy = text;
-        class_name = found->key;
-      }
+    std::string policy = "PreemptLowerPriority";
+    const auto found = wanted.empty() ? global_default() : load(store_, classes_, wanted);
+    if (found) {
+      priority = json::get_int(*found, "value");
+      policy = json::get_string(*found, "preemptionPolicy");
+      json::set(spec, "priorityClassName", meta_string(*found, "name"), alloc);
     } else if (!wanted.empty()) {
-      return forbidden_error(*request.resource, meta_string(pod, "name"),
-                             fmt::format("no PriorityClass with name {} was found", wanted));
+      return refuse(request, fmt::format("no PriorityClass with name {} was found", wanted));
     }
     if (const Value* set = json::find(spec, "priority"); set && set->IsInt64() && set->GetInt64() != priority)
-      return forbidden_error(
-          *request.resource, meta_string(pod, "name"),
-          fmt::format("the integer value of priority ({}) must not be provided in pod spec; priority "
-                      "admission controller computed {} from the given PriorityClass name",
-                      set->GetInt64(), priority));
-    if (!class_name.empty()) json::set(spec, "priorityClassName", class_name, alloc);
+      return refuse(request,
+                    fmt::format("the integer value of priority ({}) must not be provided in pod spec; priority "
+                                "admission controller computed {} from the given PriorityClass name",
+                                set->GetInt64(), priority));
     json::set(spec, "priority", Value(priority), alloc);
-    if (json::get_string(spec, "preemptionPolicy").empty()) json::set(spec, "preemptionPolicy", policy, alloc);
+    if (policy.empty()) return Status::OK();
+    if (const std::string_view set = json::get_string(spec, "preemptionPolicy"); !set.empty() && set != policy)
+      return refuse(request,
+                    fmt::format("the string value of PreemptionPolicy ({}) must not be provided in pod spec; priority "
+                                "admission controller computed {} from the given PriorityClass name",
+                                set, policy));
+    json::set(spec, "preemptionPolicy", policy, alloc);
     return Status::OK();
   }
 
- private:
-  // Usually there is no class at all, so nothing is parsed.
-  store::ObjectPtr global_default() const {
-    if (store_.count(classes_) == 0) return nullptr;
-    const auto listed = store_.list(classes_, {});
-    if (!listed.ok()) return nullptr;
-    for (const store::ObjectPtr& object : listed->objects) {
-      const auto document = json::parse(object->value);
-      if (document.ok() && json::get_bool(*document, "globalDefault")) return object;
+  // Who sends a pod back without what this plugin once set changes nothing.
+  static void keep(AdmissionRequest& request) {
+    auto& alloc = request.object->GetAllocator();
+    for (std::string_view field : {"priority", "preemptionPolicy"}) {
+      const Value* old = json::find(*request.old, {"spec", field});
+      if (old && !json::find(*request.object, {"spec", field}))
+        json::set(json::ensure_object(*request.object, {"spec"}, alloc), field, json::copy(*old, alloc), alloc);
     }
-    return nullptr;
+  }
+
+  // Of several (which a race can make), the one with the lowest value.
+  std::optional<Document> global_default() const {
+    std::optional<Document> out;
+    const auto listed = store_.list(classes_, {});
+    if (!listed.ok()) return out;
+    for (const store::ObjectPtr& object : listed->objects) {
+      if (object->value.find("\"globalDefault\":true") == std::string::npos) continue;
+      auto document = json::parse(object->value);
+      if (!document.ok() || !json::get_bool(*document, "globalDefault")) continue;
+      if (!out || json::get_int(*out, "value") > json::get_int(*document, "value")) out = std::move(*document);
+    }
+    return out;
   }
 
   store::Store& store_;

@@ -110,17 +110,6 @@ Result<Answer> Rest::Impl::bind_pod(RequestContext& context, const Target& targe
   return created_status();
 }
 
-Result<Answer> evict_pod(Rest& rest, RequestContext& context, const Target& target, std::string_view body) {
-  KNARR_ASSIGN(const Document eviction, json::parse(body));
-  if (const auto name = meta_string(eviction, "name"); !name.empty() && name != target.name)
-    return bad_request("name in URL does not match name in Eviction object");
-  DeleteParams params;
-  if (const Value* options = json::find(eviction, "deleteOptions"); options && options->IsObject())
-    KNARR_RETURN_IF_ERROR(params.merge_body(json::dump(*options)));
-  KNARR_RETURN_IF_ERROR(rest.remove(context, {target.resource, "", target.ns, target.name}, params).status());
-  return created_status();
-}
-
 Result<Answer> Rest::Impl::finalize_namespace(RequestContext& context, const Target& target, std::string_view body) {
   KNARR_ASSIGN(const Document sent, decode(context, *target.resource, body));
   return change(context, target, Checks::kInternal, [&](const Document& old) -> Result<Document> {

@@ -19,6 +19,18 @@ constexpr ControllerEntry kControllers[] = {
     {"cluster-role-aggregation", make_cluster_role_aggregation_controller},
 };
 
+struct SystemPriority {
+  std::string_view name;
+  int value;
+  std::string_view description;
+};
+constexpr SystemPriority kSystemPriorities[] = {
+    {"system-cluster-critical", 2'000'000'000,
+     "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary."},
+    {"system-node-critical", 2'000'001'000,
+     "Used for system critical pods that must not be moved from their current node."},
+};
+
 constexpr std::string_view kNamespaces[] = {"default", "kube-system", "kube-public", "kube-node-lease"};
 
 class Running : public Controllers {
@@ -70,6 +82,15 @@ Status bootstrap(client::Transport& transport) {
     Status status = transport.create({"", "v1", "namespaces", ""}, "", name, body).status();
     if (!status.ok() && !status.is(reason::kAlreadyExists))
       return status.with_context(fmt::format("create namespace {}", name));
+  }
+  for (const SystemPriority& priority : kSystemPriorities) {
+    std::string body = fmt::format(
+        R"({{"apiVersion":"scheduling.k8s.io/v1","kind":"PriorityClass","metadata":{{"name":"{}"}},"value":{},"description":"{}"}})",
+        priority.name, priority.value, priority.description);
+    Status status =
+        transport.create({"scheduling.k8s.io", "v1", "priorityclasses", ""}, "", priority.name, body).status();
+    if (!status.ok() && !status.is(reason::kAlreadyExists))
+      return status.with_context(fmt::format("create priority class {}", priority.name));
   }
   return {};
 }

@@ -20,7 +20,7 @@ struct Options {
 };
 
 // Makes what every cluster has from its first second on: the namespaces default, kube-system, kube-public,
-// kube-node-lease.
+// kube-node-lease, and the priority classes of what the cluster itself needs.
 Status bootstrap(client::Transport& transport);
 // Makes and mends the default roles and bindings (RBAC) of every cluster.
 Status reconcile_default_rbac(client::Transport& transport);
