@@ -76,18 +76,15 @@ bool changes(const Resource& resource, std::string_view subresource, const Value
   return true;
 }
 
-// What a manager keeps when others change fields.
-struct Kept {
-  FieldSet set;
-  FieldSet conflicts;
-};
-Kept kept_of(const Resource& resource, const Manager& manager, const FieldSet& changed, const FieldSet& removed,
-             Allocator& alloc) {
-  const FieldSet set = with_whole_atoms(view_of(resource), manager.set(alloc));
-  Kept out;
-  out.conflicts = intersect(set, changed);
-  out.set = subtract(subtract(set, out.conflicts), removed);
-  return out;
+// Takes what others change out of a manager's set; its conflicts are what of it they set otherwise.
+FieldSet take_changes(const Resource& resource, Manager& manager, const FieldSet& changed, const FieldSet& removed,
+                      Allocator& alloc) {
+  const View view = view_of(resource);
+  if (splits_atoms(view, manager.set(alloc))) manager.set(with_whole_atoms(view, manager.set(alloc)));
+  const FieldSet& set = manager.set(alloc);
+  FieldSet conflicts = intersect(set, changed);
+  if (!conflicts.empty() || overlap(set, removed)) manager.set(subtract(subtract(set, conflicts), removed));
+  return conflicts;
 }
 
 // A write of the whole object by `id`.
@@ -98,10 +95,7 @@ bool track(const Resource& resource, const ManagerId& id, std::string_view time,
   if (!changes(resource, id.subresource, before, after, alloc, difference)) return false;
   if (difference.same()) return true;
   FieldSet own = unite(difference.modified, difference.added);
-  for (Manager& manager : managers.list) {
-    Kept kept = kept_of(resource, manager, own, difference.removed, alloc);
-    if (!(kept.set == manager.set(alloc))) manager.set(std::move(kept.set));
-  }
+  for (Manager& manager : managers.list) take_changes(resource, manager, own, difference.removed, alloc);
   std::erase_if(managers.list, [&](const Manager& m) { return m.set(alloc).empty(); });
   if (!own.empty()) {
     Manager* previous = managers.find(id);
@@ -182,10 +176,8 @@ class Applier {
   // Conflicts are told in `conflicts`, nothing else is done then.
   void apply(bool force) {
     const Managers before = managers;
-    for (Manager& manager : managers.list) {
-      FieldSet whole = with_whole_atoms(view_, manager.set(alloc_));
-      if (!(whole == manager.set(alloc_))) manager.set(std::move(whole));
-    }
+    for (Manager& manager : managers.list)
+      if (splits_atoms(view_, manager.set(alloc_))) manager.set(with_whole_atoms(view_, manager.set(alloc_)));
     managers.drop_unknown_versions(resource_);
     Value merged = merge(view_, live_, config_, alloc_);
     const Manager* previous = managers.find(id_);
@@ -202,13 +194,11 @@ class Applier {
     changes(resource_, writer_.subresource, live_, merged, alloc_, difference);
     const FieldSet touched = unite(difference.modified, difference.added);
     conflicts.clear();
-    std::vector<std::pair<Manager*, FieldSet>> kept;
     for (Manager& manager : managers.list) {
       if (manager.id == id_) continue;
-      Kept rest = kept_of(resource_, manager, touched, difference.removed, alloc_);
+      const FieldSet lost = take_changes(resource_, manager, touched, difference.removed, alloc_);
       std::vector<PathElement> path;
-      for_each_path(rest.conflicts, path, [&](const auto& at) { conflicts.push_back({manager.id, at}); });
-      if (!(rest.set == manager.set(alloc_))) kept.emplace_back(&manager, std::move(rest.set));
+      for_each_path(lost, path, [&](const auto& at) { conflicts.push_back({manager.id, at}); });
     }
     if (!force && !conflicts.empty()) {
       std::stable_sort(conflicts.begin(), conflicts.end(),
@@ -217,7 +207,6 @@ class Applier {
       return;
     }
     conflicts.clear();
-    for (auto& [manager, set] : kept) manager->set(std::move(set));
     Manager* self = managers.find(id_);
     self->set(without_system_fields(self->set(alloc_)));
     std::erase_if(managers.list, [&](const Manager& m) { return m.set(alloc_).empty(); });

@@ -399,6 +399,13 @@ FieldSet intersect(const FieldSet& a, const FieldSet& b) {
   return out;
 }
 
+bool overlap(const FieldSet& a, const FieldSet& b) {
+  return std::any_of(b.nodes.begin(), b.nodes.end(), [&](const Node& node) {
+    const Node* other = a.find(node.element);
+    return other && ((other->member && node.member) || overlap(other->children, node.children));
+  });
+}
+
 FieldSet subtract(const FieldSet& a, const FieldSet& b) {
   if (a.empty() || b.empty()) return a;
   FieldSet out;

@@ -51,6 +51,7 @@ struct FieldSet::Node {
 
 FieldSet unite(const FieldSet& a, const FieldSet& b);
 FieldSet intersect(const FieldSet& a, const FieldSet& b);
+bool overlap(const FieldSet& a, const FieldSet& b);  // whether they have a member in common
 FieldSet subtract(const FieldSet& a, const FieldSet& b);            // a child stays when only its parent is in b
 FieldSet subtract_recursively(const FieldSet& a, const FieldSet& b);  // and here it goes
 

@@ -222,6 +222,7 @@ class Comparer {
         out.append(element, true, std::move(below));
       }
     } else if (value.IsObject()) {
+      out.nodes.reserve(value.MemberCount());
       for (const auto& member : value.GetObject()) {
         FieldSet below;
         whole(view.member(json::view(member.name)), member.value, below);
@@ -396,19 +397,36 @@ FieldSet with_named_fields(const View& view, const FieldSet& set) {
   return out;
 }
 
+namespace {
+
+// How the value is seen that a node's children are in; what is not of the type has no form.
+View view_below(const View& view, const FieldSet::Node& node) {
+  const bool named = node.element.kind == Kind::kField;
+  const bool unknown = view.form == View::Form::kStruct && named && !view.struct_field(node.element.text);
+  if (unknown || named == (view.form == View::Form::kList)) return {};
+  return named ? view.member(node.element.text) : view.element();
+}
+
+bool is_whole(const View& view) { return view.atomic && view.form != View::Form::kDeduced; }
+
+}  // namespace
+
+bool splits_atoms(const View& view, const FieldSet& set) {
+  if (view.form == View::Form::kDeduced) return false;
+  return std::any_of(set.nodes.begin(), set.nodes.end(), [&](const FieldSet::Node& node) {
+    if (node.children.empty()) return false;
+    const View inner = view_below(view, node);
+    return is_whole(inner) || splits_atoms(inner, node.children);
+  });
+}
+
 FieldSet with_whole_atoms(const View& view, const FieldSet& set) {
   if (view.form == View::Form::kDeduced) return set;
   FieldSet out;
   out.nodes.reserve(set.nodes.size());
   for (const auto& node : set.nodes) {
-    const bool named = node.element.kind == Kind::kField;
-    if (node.children.empty() || (named && view.form == View::Form::kStruct && !view.struct_field(node.element.text)) ||
-        (named == (view.form == View::Form::kList))) {
-      out.nodes.push_back(node);
-      continue;
-    }
-    const View inner = named ? view.member(node.element.text) : view.element();
-    const bool whole = inner.atomic && inner.form != View::Form::kDeduced;
+    const View inner = node.children.empty() ? View() : view_below(view, node);
+    const bool whole = is_whole(inner);
     out.nodes.push_back({node.element, node.member || whole, whole ? FieldSet() : with_whole_atoms(inner, node.children)});
   }
   return out;

@@ -51,8 +51,9 @@ void remove_fields(const View& view, json::Value& value, const FieldSet& gone, j
 // The set with each named field that has something below it.
 FieldSet with_named_fields(const View& view, const FieldSet& set);
 
-// The set with atomic values as wholes, whatever it says of what is in them.
+// The set with atomic values as wholes, whatever it says of what is in them. splits_atoms: whether that is another set.
 FieldSet with_whole_atoms(const View& view, const FieldSet& set);
+bool splits_atoms(const View& view, const FieldSet& set);
 
 // How a configuration does not fit its type ("" when it does), as upstream tells it.
 std::string misfits(const View& view, const json::Value& config, json::Allocator& alloc);
