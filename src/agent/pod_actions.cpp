@@ -132,7 +132,7 @@ bool Pods::make_sandbox(const PodPtr& pod, const PodView& view) {
 }
 
 Result<std::vector<std::string>> Pods::make_network(const core::Pod& pod) {
-  if (pod.spec.hostNetwork) return std::vector<std::string>{services_.node_ip};
+  if (pod.spec.hostNetwork) return std::vector<std::string>{services_.node_ip()};
   network::PodNetwork* network = services_.network();
   if (!network) return unavailable("the pod network is not ready: this node has no pod CIDR yet");
   KNARR_ASSIGN(std::string netns, services_.runtime->network_namespace(pod.metadata.uid));
@@ -381,7 +381,7 @@ void Pods::container_started(const PodPtr& pod, const core::Container& container
     began = c.started_at;
     c.started = !hook && !container.startupProbe;
     c.ready = !container.readinessProbe;
-    target.host = entry.view.pod_ips.empty() ? services_.node_ip : entry.view.pod_ips.front();
+    target.host = entry.view.pod_ips.empty() ? services_.node_ip() : entry.view.pod_ips.front();
   });
   if (status.state == runtime::ContainerState::kExited && status.pid == 0 && !status.message.empty()) {
     event(*pod, container.name, client::kEventWarning, "Failed", "Error: " + status.message);
@@ -431,7 +431,7 @@ void Pods::stop_container(const PodPtr& pod, const PodView& view, const Plan::St
   if (!container) return;
   seconds grace = grace_of(*pod, view, *container);
   HandlerTarget target{pod->metadata.uid, view.container(stop.container).id,
-                       view.pod_ips.empty() ? services_.node_ip : view.pod_ips.front()};
+                       view.pod_ips.empty() ? services_.node_ip() : view.pod_ips.front()};
   bool fresh = false;
   client::Timers::Id replaced = 0;
   auto kill = [this, target] {

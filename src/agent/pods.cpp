@@ -111,18 +111,21 @@ bool Pods::stop() {
 
 void Pods::on_pod(const PodPtr& pod) {
   const std::string& uid = pod->metadata.uid;
-  std::optional<PodView> adopted;
+  std::optional<PodView> adopted, shown;  // shown: its volumes tell of its labels or annotations, which changed
   {
     Lock lock(mutex_);
     auto [it, fresh] = entries_.try_emplace(uid);
     Entry& entry = it->second;
     if (!fresh) {
       if (entry.pod && version_of(*entry.pod) > version_of(*pod)) return;  // an answer to a write of ours came first
+      const bool changed = entry.pod && (entry.pod->metadata.labels != pod->metadata.labels ||
+                                         entry.pod->metadata.annotations != pod->metadata.annotations);
       entry.pod = pod;
+      if (changed && entry.has_volumes && !entry.view.terminating && has_content_volumes(*pod)) shown = entry.view;
     } else {
       entry.pod = pod;
       entry.view = view_from_status(*pod);
-      entry.view.host_ip = services_.node_ip;
+      entry.view.host_ip = services_.node_ip();
       if (entry.view.start_time == WallTime{}) entry.view.start_time = services_.clock->wall();
       if (auto known = adopted_.find(uid); known != adopted_.end()) {
         adopt_into(entry, known->second);
@@ -135,6 +138,7 @@ void Pods::on_pod(const PodPtr& pod) {
     start_probes(*pod, *adopted);
     if (has_content_volumes(*pod)) refresh_volumes();
   }
+  if (shown) tasks_.submit([this, pod, view = std::move(*shown)] { refresh_volumes_of(*pod, view); });
   wake(uid);
 }
 
@@ -177,7 +181,7 @@ void Pods::start_probes(const core::Pod& pod, const PodView& view) {
   for (const auto& [name, container] : view.containers) {
     const core::Container* spec = find_container(pod.spec, name);
     if (!spec || container.state != State::kRunning) continue;
-    std::string host = view.pod_ips.empty() ? services_.node_ip : view.pod_ips.front();
+    std::string host = view.pod_ips.empty() ? services_.node_ip() : view.pod_ips.front();
     probes_.start({pod.metadata.uid, container.id, host}, *spec, container.started_at, services_.clock->wall(),
                   container.started);
   }

@@ -31,7 +31,8 @@ namespace knarr::agent {
 
 // What the pods are run with: the seams of the agent. All outlive Pods.
 struct PodServices {
-  std::string data_dir, node_name, node_ip;
+  std::string data_dir, node_name;
+  std::function<std::string()> node_ip;
   std::string api_host, api_port;  // where pods reach the API server
   runtime::Runtime* runtime = nullptr;
   image::ImageStore* images = nullptr;
@@ -70,6 +71,8 @@ class Pods {
   void remove_unknown();
   // The pod network came up: pods that waited for it go on.
   void retry_all();
+  // The node has another address: pods tell it.
+  void node_moved();
   // Ends all pods with grace periods of at most `limit`, without telling the API; answers when nothing runs or the time
   // is over.
   void drain(seconds limit);

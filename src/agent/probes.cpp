@@ -34,6 +34,7 @@ struct Probes::Worker {
   MonoTime began;  // of the container, for initialDelaySeconds
   Mutex mutex;
   bool stopped KNARR_GUARDED_BY(mutex) = false;
+  bool ending KNARR_GUARDED_BY(mutex) = false;
   std::map<ProbeKind, client::Timers::Id> timers KNARR_GUARDED_BY(mutex);
   std::map<ProbeKind, ProbeCounter> counters KNARR_GUARDED_BY(mutex);
   // After what time to look again early; 0: the time for that is over.
@@ -100,6 +101,25 @@ void Probes::stop(const std::string& container_id) {
   for (auto& [kind, timer] : timers) timers_.cancel(timer);
 }
 
+void Probes::ending(const std::string& container_id) {
+  std::shared_ptr<Worker> worker;
+  {
+    Lock lock(mutex_);
+    auto it = workers_.find(container_id);
+    if (it == workers_.end()) return;
+    worker = it->second;
+  }
+  std::vector<client::Timers::Id> timers;
+  {
+    Lock lock(worker->mutex);
+    worker->ending = true;
+    for (ProbeKind kind : {ProbeKind::kStartup, ProbeKind::kLiveness}) {
+      if (auto timer = worker->timers.extract(kind)) timers.push_back(timer.mapped());
+    }
+  }
+  for (auto timer : timers) timers_.cancel(timer);
+}
+
 void Probes::stop_all() {
   while (true) {
     std::string id;
@@ -127,7 +147,7 @@ void Probes::begin(const std::shared_ptr<Worker>& worker, ProbeKind kind, millis
 
 void Probes::arm(const std::shared_ptr<Worker>& worker, ProbeKind kind, milliseconds after) {
   Lock lock(worker->mutex);
-  if (worker->stopped) return;
+  if (worker->stopped || (worker->ending && kind != ProbeKind::kReadiness)) return;
   worker->timers[kind] = timers_.run_after(std::max(after, milliseconds(0)), [this, worker, kind] {
     tasks_.submit([this, worker, kind] { run(worker, kind); });
   });
@@ -148,7 +168,7 @@ void Probes::run(const std::shared_ptr<Worker>& worker, ProbeKind kind) {
   std::optional<milliseconds> again;
   {
     Lock lock(worker->mutex);
-    if (worker->stopped) return;
+    if (worker->stopped || (worker->ending && kind != ProbeKind::kReadiness)) return;
     again = worker->look_again(kind, handled.success);
     if (!again) result.decided = worker->counters.at(kind).feed(handled.success).has_value();
   }

@@ -51,6 +51,8 @@ class Probes {
   // others.
   void start(const HandlerTarget& target, const core::Container& container, WallTime began, WallTime now, bool started);
   void stop(const std::string& container_id);
+  // The container is being ended: nothing is to end it again, but whether it is ready stays of interest until it has.
+  void ending(const std::string& container_id);
   void stop_all();
 
  private:

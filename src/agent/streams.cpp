@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "knarr/base/sync.h"
+#include "knarr/codec/base64.h"
 #include "knarr/codec/json.h"
 #include "knarr/http/spdy.h"
 #include "knarr/http/websocket.h"
@@ -30,14 +31,37 @@ void take_resize(std::string_view text, const RemoteStreams::Input& input) {
   input.resize(static_cast<int>(json::get_int(*size, "Width")), static_cast<int>(json::get_int(*size, "Height")));
 }
 
+// What a protocol of exec over WebSocket does: a message is a channel's byte and data, or a digit and base64 as text; the end is told as a
+// Status in JSON, or, before v4, as the message of a failure.
+struct WebSocketProtocol {
+  bool base64 = false, has_status = true;
+
+  static WebSocketProtocol of(std::string_view name) {
+    return {name.find("base64") != std::string_view::npos, name.starts_with("v4.") || name.starts_with("v5.")};
+  }
+};
+const std::vector<std::string_view> kWebSocketProtocols = {"v5.channel.k8s.io", "v4.channel.k8s.io",
+                                                           "v4.base64.channel.k8s.io", "channel.k8s.io",
+                                                           "base64.channel.k8s.io"};
+
 class WebSocketStreams : public RemoteStreams {
  public:
-  explicit WebSocketStreams(std::unique_ptr<http::WebSocket> socket) : socket_(std::move(socket)) {}
+  WebSocketStreams(std::unique_ptr<http::WebSocket> socket, WebSocketProtocol protocol, const StreamRequest& wanted)
+      : socket_(std::move(socket)), protocol_(protocol) {
+    // The first message, without data, says that the streams stand.
+    (void)send(wanted.out ? kStdout : wanted.error ? kStderr : kError, "");
+  }
 
-  Status write_output(std::string_view data) override { return socket_->write_channel(kStdout, data); }
-  Status write_error(std::string_view data) override { return socket_->write_channel(kStderr, data); }
+  Status write_output(std::string_view data) override { return send(kStdout, data); }
+  Status write_error(std::string_view data) override { return send(kStderr, data); }
   void finish(const std::string& status_json) override {
-    if (socket_->write_channel(kError, status_json).ok()) (void)socket_->close();
+    Status sent;
+    if (protocol_.has_status) {
+      sent = send(kError, status_json);
+    } else if (auto status = json::parse(status_json); status.ok() && json::get_string(*status, "status") != "Success") {
+      sent = send(kError, json::get_string(*status, "message"));
+    }
+    if (sent.ok()) (void)socket_->close();
   }
 
   void read(const Input& input) override {
@@ -48,6 +72,14 @@ class WebSocketStreams : public RemoteStreams {
       std::string_view data(message->data);
       auto channel = static_cast<uint8_t>(data[0]);
       data.remove_prefix(1);
+      std::string decoded;
+      if (protocol_.base64) {
+        auto bytes = base64::decode(data);
+        if (!bytes.ok()) return;
+        decoded = std::move(*bytes);
+        data = decoded;
+        channel = static_cast<uint8_t>(channel - '0');
+      }
       if (channel == kStdin && !data.empty()) {
         input.data(data);
       } else if (channel == kResize) {
@@ -60,7 +92,14 @@ class WebSocketStreams : public RemoteStreams {
   void abort() override { socket_->abort(); }
 
  private:
+  Status send(uint8_t channel, std::string_view data) {
+    if (!protocol_.base64) return socket_->write_channel(channel, data);
+    const char digit = static_cast<char>('0' + channel);
+    return socket_->write(http::WebSocket::Type::kText, base64::encode(data), std::string_view(&digit, 1));
+  }
+
   std::unique_ptr<http::WebSocket> socket_;
+  const WebSocketProtocol protocol_;
 };
 
 // The client opens one SPDY stream for each of them, and says which by a header.
@@ -205,11 +244,11 @@ bool copy_output(runtime::ExecSession& session, RemoteStreams& streams, int gone
 Status accept_streams(const http::Request& request, const StreamRequest& wanted, http::Response& response,
                       std::function<void(RemoteStreams& streams)> serve) {
   if (http::is_websocket_upgrade(request)) {
-    KNARR_ASSIGN(auto handshake, http::websocket_handshake(request, {"v5.channel.k8s.io", "v4.channel.k8s.io"}));
-    response.take_over([handshake, serve = std::move(serve)](std::unique_ptr<http::Stream> stream, std::string early) {
+    KNARR_ASSIGN(auto handshake, http::websocket_handshake(request, kWebSocketProtocols));
+    response.take_over([handshake, wanted, serve = std::move(serve)](std::unique_ptr<http::Stream> stream, std::string early) {
       auto socket = http::WebSocket::accept(std::move(stream), std::move(early), handshake);
       if (!socket.ok()) return;
-      WebSocketStreams streams(std::move(*socket));
+      WebSocketStreams streams(std::move(*socket), WebSocketProtocol::of(handshake.protocol), wanted);
       serve(streams);
     });
     return {};

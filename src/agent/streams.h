@@ -1,4 +1,4 @@
-// The streams of exec and attach to a client, over WebSocket (v5/v4.channel.k8s.io) or SPDY/3.1 (v4.channel.k8s.io).
+// The streams of exec and attach to a client, over WebSocket (v5, v4 and the first channel.k8s.io, those two also in base64) or SPDY/3.1 (v4.channel.k8s.io).
 #pragma once
 
 #include <functional>

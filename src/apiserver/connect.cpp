@@ -11,7 +11,9 @@
 #include <thread>
 
 #include "knarr/apiserver/document.h"
+#include "knarr/codec/base64.h"
 #include "knarr/http/client.h"
+#include "knarr/http/websocket.h"
 #include "knarr/linux/fd.h"
 #include "server_impl.h"
 
@@ -209,8 +211,62 @@ class HangupWatch {
   std::thread thread_;
 };
 
+// Where a log goes once the node has begun to send it.
+class LogSink {
+ public:
+  virtual ~LogSink() = default;
+  virtual bool begin() = 0;
+  virtual bool write(std::string_view data) = 0;
+  virtual void end() = 0;  // that it was all
+};
+
+class ChunkedLog : public LogSink {
+ public:
+  explicit ChunkedLog(http::Stream& client) : client_(client) {}
+  bool begin() override {
+    return client_
+        .write(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\nCache-Control: no-cache, "
+            "private\r\nConnection: close\r\n\r\n")
+        .ok();
+  }
+  bool write(std::string_view data) override {
+    return data.empty() || client_.write(fmt::format("{:x}\r\n{}\r\n", data.size(), data)).ok();
+  }
+  void end() override { (void)client_.write("0\r\n\r\n"); }
+
+ private:
+  http::Stream& client_;
+};
+
+// A message for each piece, as bytes or in base64; the first one, without any, says that the log is there.
+class WebSocketLog : public LogSink {
+ public:
+  static constexpr std::string_view kBinary = "binary.k8s.io", kBase64 = "base64.binary.k8s.io";
+
+  WebSocketLog(std::unique_ptr<http::Stream>& client, http::WebSocketHandshake handshake)
+      : client_(client), handshake_(std::move(handshake)), base64_(handshake_.protocol == kBase64) {}
+  bool begin() override {
+    auto socket = http::WebSocket::accept(std::move(client_), "", handshake_);
+    if (!socket.ok()) return false;
+    socket_ = std::move(*socket);
+    return write("");
+  }
+  bool write(std::string_view data) override {
+    if (base64_) return socket_->write(http::WebSocket::Type::kText, base64::encode(data)).ok();
+    return socket_->write(http::WebSocket::Type::kBinary, data).ok();
+  }
+  void end() override { (void)socket_->close(); }
+
+ private:
+  std::unique_ptr<http::Stream>& client_;  // taken when it begins
+  const http::WebSocketHandshake handshake_;
+  const bool base64_;
+  std::unique_ptr<http::WebSocket> socket_;
+};
+
 void relay_log(http::Client& node, const http::ClientRequest& wanted, bool follow, const std::string& pod,
-               http::Stream& client) {
+               http::Stream& client, LogSink& sink) {
   bool begun = false;
   int code = 0;
   std::string error_text;
@@ -218,30 +274,22 @@ void relay_log(http::Client& node, const http::ClientRequest& wanted, bool follo
   const auto cancel = http::Client::make_cancel();
   std::optional<HangupWatch> watch;
   if (follow) watch.emplace(client.fd(), cancel);
-  const auto write_chunk = [&](std::string_view data) {
-    if (data.empty()) return true;
-    return client.write(fmt::format("{:x}\r\n{}\r\n", data.size(), data)).ok();
-  };
   const Status status = node.stream(
       wanted,
       [&](const http::ClientResponse& head) {
         code = head.status;
         if (code != 200) return true;
         begun = true;
-        return client
-            .write(
-                "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\nCache-Control: no-cache, "
-                "private\r\nConnection: close\r\n\r\n")
-            .ok();
+        return sink.begin();
       },
       [&](std::string_view data) {
-        if (begun) return write_chunk(data);
+        if (begun) return sink.write(data);
         error_text.append(data.substr(0, kMaxErrorText - std::min(kMaxErrorText, error_text.size())));
         return true;
       },
       cancel);
   if (begun) {
-    if (status.ok()) (void)client.write("0\r\n\r\n");  // else the client sees that something is missing
+    if (status.ok()) sink.end();  // else the client sees that something is missing
   } else if (!status.ok()) {
     write_status(client, status);
   } else {
@@ -290,8 +338,19 @@ Status serve_log(Rest& rest, NodeProxy* nodes, const Document& pod, Exchange& ex
   http::ClientRequest wanted;
   wanted.target = fmt::format("/containerLogs/{}/{}/{}{}", ns, name, container, query);
   const bool follow = request.flag("follow");
-  exchange.response.take_over([client, wanted, follow, name](std::unique_ptr<http::Stream> stream, std::string) {
-    relay_log(*client, wanted, follow, name, *stream);
+  std::optional<http::WebSocketHandshake> handshake;
+  if (http::is_websocket_upgrade(request)) {
+    KNARR_ASSIGN(handshake, http::websocket_handshake(request, {WebSocketLog::kBinary, WebSocketLog::kBase64}));
+  }
+  exchange.response.take_over([client, wanted, follow, name, handshake](std::unique_ptr<http::Stream> stream, std::string) {
+    http::Stream& raw = *stream;
+    if (handshake) {
+      WebSocketLog sink(stream, *handshake);
+      relay_log(*client, wanted, follow, name, raw, sink);
+    } else {
+      ChunkedLog sink(raw);
+      relay_log(*client, wanted, follow, name, raw, sink);
+    }
   });
   return Status::OK();
 }

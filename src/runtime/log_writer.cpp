@@ -85,7 +85,7 @@ void LogWriter::finish(Stream stream) {
   std::string& partial = partial_[static_cast<int>(stream)];
   if (partial.empty()) return;
   std::string record;
-  append_record(record, record_start(stream, now()), true, partial, {});
+  append_record(record, record_start(stream, now()), false, partial, {});  // without the newline it did not write
   partial.clear();
   partial.shrink_to_fit();
   put(record);

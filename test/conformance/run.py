@@ -16,6 +16,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.path.join(ROOT, "build/conformance")
 EXPECTED = os.path.join(HERE, "expected.tsv")
+# The images that conformance tests run, by the beginnings of their names.
+IMAGES = ("pause", "busybox", "agnhost", "nginx", "nonroot", "nonewprivs", "kitten", "nautilus", "glibc-dns-testing")
 CLASSES = {"A1": "the API server alone", "A2": "and its controllers", "B": "pods", "N": "pods and the cluster's network"}
 
 # What a failure's text says about its cause; the first that matches counts.
@@ -48,7 +50,8 @@ def options():
     parser.add_argument("--skip", default="", metavar="REGEX", help="not the tests whose name it finds")
     parser.add_argument("--expected", action="store_true", help="only the tests that are expected to pass")
     parser.add_argument("--parallel", type=int, default=8, metavar="N", help="tests at once (they mostly wait); what is Serial runs alone, at the end")
-    parser.add_argument("--limit", type=int, default=90, metavar="SECONDS", help="what a step of a test may take; 0 for upstream's own limits")
+    parser.add_argument("--limit", type=int, default=90, metavar="SECONDS",
+                        help="what a step of a test may take, where classes.tsv does not give it more; 0 for upstream's own limits")
     parser.add_argument("--nodes", type=int, default=2, metavar="N", help="nodes of the cluster")
     parser.add_argument("--suite", choices=("all", "quick"), default="all", help="quick: fewer packages, built in less time")
     form = parser.add_mutually_exclusive_group()
@@ -99,12 +102,12 @@ def build_suite(which):
 
 
 def choose(arguments, expected):
-    """The tests to run: name → class."""
+    """The tests to run: by name, their rows of classes.tsv."""
     wanted = list(CLASSES) if arguments.classes == "all" else arguments.classes.split(",")
     unknown = [name for name in wanted if name not in CLASSES]
     if unknown:
         sys.exit(f"run.sh: there is no class {unknown[0]}; there are {', '.join(CLASSES)} and all")
-    return {row["test"]: row["class"] for row in read_table(os.path.join(HERE, "classes.tsv"))
+    return {row["test"]: row for row in read_table(os.path.join(HERE, "classes.tsv"))
             if row["class"] in wanted and re.search(arguments.focus, row["test"])
             and not (arguments.skip and re.search(arguments.skip, row["test"]))
             and (not arguments.expected or row["test"] in expected)}
@@ -115,12 +118,15 @@ def run(tests, arguments, nodes, runner, suite, attempt):
     results = os.path.join(BUILD, f"results-{attempt}")
     shutil.rmtree(results, ignore_errors=True)
     os.makedirs(results)
+    longer = os.path.join(BUILD, "longer.tsv")
+    with open(longer, "w") as f:
+        f.writelines(f"{row['seconds']}\t{name}\n" for name, row in tests.items() if row["seconds"] != "-")
     focus = "^Kubernetes e2e suite (" + "|".join(re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", name) for name in tests) + ")$"
     content = "application/vnd.kubernetes.protobuf" if arguments.protobuf else "application/json"
     command = [runner, "run", f"--procs={min(arguments.parallel, len(tests))}", "--timeout=6h", "--no-color", "--silence-skips", suite, "--",
                f"--ginkgo.focus={focus}", f"--kubeconfig={nodes.cluster.kubeconfig}", f"--host={nodes.server}", "--provider=skeleton",
                f"--kube-api-content-type={content}", f"--kubectl-path={harness.kubectl_path()}", "--dump-logs-on-failure=false", "--disable-log-dump",
-               f"--limit={arguments.limit}s", f"--results={results}", "--num-nodes=-1", "--allowed-not-ready-nodes=0", "--report-dir="]
+               f"--limit={arguments.limit}s", f"--longer={longer}", f"--results={results}", "--num-nodes=-1", "--allowed-not-ready-nodes=0", "--report-dir="]
     with open(os.path.join(BUILD, f"run-{attempt}.log"), "w") as log:
         subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=BUILD)
     found = {}
@@ -148,7 +154,7 @@ def report(tests, found, expected):
     """Writes the table and prints the summary; answers the tests that should have passed and did not, and those that newly pass."""
     rows = []
     causes = collections.Counter()
-    for name, kind in sorted(tests.items(), key=lambda item: (item[1], item[0])):
+    for kind, name in sorted((row["class"], name) for name, row in tests.items()):
         entry = found.get(name)
         state = entry["state"] if entry else "not run"
         why = ""
@@ -177,14 +183,14 @@ def main():
     os.makedirs(BUILD, exist_ok=True)
     runner, suite = build_suite(arguments.suite)
     images = []
-    if set(tests.values()) & {"B", "N"}:
-        images = subprocess.run([os.path.join(ROOT, "test/images/build.sh")], stdout=subprocess.PIPE, text=True).stdout.split()
+    if any(row["class"] in ("B", "N") for row in tests.values()):
+        images = subprocess.run([os.path.join(ROOT, "test/images/build.sh"), *IMAGES], stdout=subprocess.PIPE, text=True).stdout.split()
     nodes = Nodes(arguments.nodes, images)
     try:
         nodes.start()
         begun = time.monotonic()
         found = run(tests, arguments, nodes, runner, suite, 1)
-        again = [name for name in tests if name in expected and found.get(name, {}).get("state") != "passed"]
+        again = {name: row for name, row in tests.items() if name in expected and found.get(name, {}).get("state") != "passed"}
         if again:
             say(f"{len(again)} that passed before did not; once more")
             found.update(run(again, arguments, nodes, runner, suite, 2))

@@ -91,12 +91,15 @@ skeleton() {
   printf '%s\n' root:x:0: daemon:x:1: www-data:x:33: nogroup:x:65534: >"$fs/etc/group"
 }
 
-# static_busybox: /bin/busybox with a link for each applet.
+# static_busybox: /bin/busybox with a link for each applet. The shell is bash: Debian's busybox is older than the images' and keeps
+# variables like "data-1" from the programs it starts.
 static_busybox() {
   local busybox applet
   busybox=$(command -v busybox) || { say "busybox is missing (Debian package busybox-static)"; return 1; }
   cp "$busybox" "$fs/usr/bin/busybox"
   for applet in $("$busybox" --list); do [[ -e $fs/usr/bin/$applet ]] || ln -s busybox "$fs/usr/bin/$applet"; done
+  debian bash-static
+  ln -sf bash-static "$fs/usr/bin/sh"
 }
 
 make_pause() {

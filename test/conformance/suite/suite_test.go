@@ -32,6 +32,7 @@ import (
 
 var (
 	limit   = flag.Duration("limit", 0, "time that a step of a test may take; 0: as long as upstream gives it")
+	longer  = flag.String("longer", "", "file of tests that need longer: seconds, a tab, the test's name, one a line")
 	results = flag.String("results", "", "directory that gets a file for each process with a line of JSON for each test, and the log of each failure")
 )
 
@@ -44,9 +45,46 @@ type result struct {
 	Log     string  `json:"log,omitempty"`
 }
 
+// longLimits are those of the tests that need longer, by name.
+var longLimits = map[string]time.Duration{}
+
+func readLongLimits() error {
+	if *longer == "" || *limit == 0 {
+		return nil
+	}
+	text, err := os.ReadFile(*longer)
+	if err != nil {
+		return err
+	}
+	for _, line := range strings.Split(string(text), "\n") {
+		seconds, name, found := strings.Cut(line, "\t")
+		if !found {
+			continue
+		}
+		parsed, err := time.ParseDuration(seconds + "s")
+		if err != nil {
+			return fmt.Errorf("%s: %w", *longer, err)
+		}
+		longLimits[name] = parsed
+	}
+	return nil
+}
+
+// limitOf is the time of a step: a test is known by the end of its name here.
+func limitOf(kind types.NodeType, text string) time.Duration {
+	if kind.Is(types.NodeTypeIt) {
+		for name, long := range longLimits {
+			if strings.HasSuffix(name, " "+text) {
+				return long
+			}
+		}
+	}
+	return *limit
+}
+
 // limited gives every step that can be interrupted its time.
 func limited(kind types.NodeType, _ ginkgo.Offset, text string, args []any) (string, []any, []error) {
-	if *limit == 0 || !kind.Is(types.NodeTypeIt|types.NodeTypeBeforeEach) {
+	if *limit == 0 || !kind.Is(types.NodeTypeIt|types.NodeTypeBeforeEach|types.NodeTypeAfterEach) {
 		return text, args, nil
 	}
 	interruptible := false
@@ -60,7 +98,7 @@ func limited(kind types.NodeType, _ ginkgo.Offset, text string, args []any) (str
 		}
 	}
 	if interruptible {
-		args = append(args, ginkgo.NodeTimeout(*limit), ginkgo.GracePeriod(5*time.Second))
+		args = append(args, ginkgo.NodeTimeout(limitOf(kind, text)), ginkgo.GracePeriod(5*time.Second))
 	}
 	return text, args, nil
 }
@@ -73,8 +111,24 @@ func record(report ginkgo.SpecReport) {
 	process := ginkgo.GinkgoParallelProcess()
 	entry := result{Test: report.FullText(), State: report.State.String(), Seconds: report.RunTime.Seconds(), Failure: report.Failure.Message}
 	if report.State.Is(types.SpecStateFailureStates) {
+		var steps strings.Builder
+		last := ""
+		for _, event := range report.SpecEvents.WithType(types.SpecEventByStart) {
+			last = event.Message
+			fmt.Fprintf(&steps, "%s %s\n", event.TimelineLocation.Time.Format("15:04:05.000"), event.Message)
+		}
+		if report.State.Is(types.SpecStateTimedout) { // what it was waiting for says more
+			entry.Failure = "the time was up, at: " + last
+			for _, more := range report.AdditionalFailures {
+				entry.Failure += "\n" + more.Failure.Message
+			}
+			if more := report.Failure.AdditionalFailure; more != nil {
+				entry.Failure += "\n" + more.Failure.Message
+			}
+		}
 		entry.Log = fmt.Sprintf("%d-%d.log", process, time.Now().UnixNano())
-		text := report.FullText() + "\n\n" + report.Failure.Message + "\n" + report.Failure.Location.String() + "\n\n" + report.CapturedGinkgoWriterOutput
+		text := strings.Join([]string{report.FullText(), entry.Failure, report.Failure.Location.String(), steps.String(),
+			report.CapturedGinkgoWriterOutput}, "\n\n")
 		if err := os.WriteFile(filepath.Join(*results, entry.Log), []byte(text), 0o644); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 		}
@@ -100,6 +154,10 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	if flag.NArg() > 0 {
 		fmt.Fprintln(os.Stderr, "unknown arguments:", strings.Join(flag.Args(), " "))
+		os.Exit(2)
+	}
+	if err := readLongLimits(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}
 	testfiles.AddFileSource(manifests.GetE2ETestingManifestsFS())
