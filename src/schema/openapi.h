@@ -66,6 +66,7 @@ class Schemas {
 
   // The reference to a type's schema, which is then in the document with all that it is made of.
   std::string reference(const Type& type);
+  std::string custom_reference(const Resource& resource, bool list);  // of a custom resource
   std::string builtin(std::string_view name);  // Quantity, Time, Patch, ...: what has a schema without being a table
 
   void write(Writer& out) const;  // the members of components.schemas or of definitions
@@ -74,8 +75,10 @@ class Schemas {
   Version version_;
   std::map<std::string, const Type*> types_;
   std::set<std::string_view> builtins_;
+  std::map<std::string, const Resource*> customs_;
 
   std::string link(std::string_view name) const;
+  void write_customs(Writer& out) const;
   void need(const Type& type);
   void need_field(const Field& field);
   std::string_view builtin_of(Shape shape, AnyKind any) const;  // "": the shape is written out

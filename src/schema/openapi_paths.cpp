@@ -124,8 +124,6 @@ class Paths {
     root_ = resource.group.empty() ? fmt::format("/api/{}", resource.version)
                                    : fmt::format("/apis/{}/{}", resource.group, resource.version);
     id_ = group_words(resource.group) + capitalized(resource.version);
-    list_ = type_of_kind(resource.group, resource.version, std::string(resource.kind) + "List");
-    status_ = find_type("meta/v1.Status");
   }
 
   void write() {
@@ -152,8 +150,18 @@ class Paths {
   Schemas& schemas_;
   const Resource& resource_;
   std::string root_, id_;
-  const Type* list_;
-  const Type* status_;
+
+  // References to what comes in and goes out.
+  std::string reference(const Type* type) const { return type ? schemas_.reference(*type) : ""; }
+  std::string object() const {
+    return resource_.custom ? schemas_.custom_reference(resource_, false) : reference(resource_.type);
+  }
+  std::string list() const {
+    return resource_.custom ? schemas_.custom_reference(resource_, true)
+                            : reference(type_of_kind(resource_.group, resource_.version, std::string(resource_.kind) + "List"));
+  }
+  // Custom resources know no strategic merge.
+  Names patch_types() const { return resource_.custom ? Names(kPatchTypes).first(2) : Names(kPatchTypes); }
 
   void verbs(const std::string& path, std::span<const Verb> known, std::span<const std::string_view> served,
              const std::string& what, bool named, const Subresource* sub) {
@@ -177,9 +185,10 @@ class Paths {
     }
     // Streams (exec, attach, port-forward, proxy) name their options as kind; they and logs answer no object.
     const bool connects = sub && kind.ends_with("Options"), text = connects || (sub && sub->name == "log");
-    const Type* type = text ? nullptr : sub ? type_of_kind(group, version, kind) : resource_.type;
+    const bool own = !sub || (resource_.custom && kind == resource_.kind);
+    const std::string type = text ? "" : own ? object() : reference(type_of_kind(group, version, kind));
     const bool deletes = verb.method == "delete", patches = verb.method == "patch", lists = verb.name == "list";
-    const Type* answer = lists ? list_ : deletes ? status_ : type;
+    const std::string answer = lists ? list() : deletes ? reference(find_type("meta/v1.Status")) : type;
 
     out_.key(verb.method).begin();
     out_.member("operationId", connects ? "connect" + id_ + capitalized(verb.method) + what.substr(id_.size())
@@ -193,16 +202,15 @@ class Paths {
         .member("version", version)
         .end();
     std::string body = patches ? schemas_.builtin("meta.v1.Patch") : "";
-    if (verb.method == "post" || verb.method == "put") body = type ? schemas_.reference(*type) : "";
+    if (verb.method == "post" || verb.method == "put") body = type;
     if (deletes) {
-      const Type* options = find_type("meta/v1.DeleteOptions");
-      body = options ? schemas_.reference(*options) : "";
+      body = reference(find_type("meta/v1.DeleteOptions"));
     }
     parameters(connects ? Names() : verb.parameters, v3_ ? "" : body, !deletes);
     if (v3_ && !body.empty()) request_body(body, patches, !deletes);
     if (!v3_) {
       if (patches) {
-        strings("consumes", kPatchTypes);
+        strings("consumes", patch_types());
       } else {
         out_.key("consumes").begin('[').string("*/*").end(']');
       }
@@ -265,7 +273,7 @@ class Paths {
   void request_body(const std::string& schema, bool patch, bool required) {
     out_.key("requestBody").begin().key("content").begin();
     if (patch) {
-      for (std::string_view type : kPatchTypes) content(type, schema);
+      for (std::string_view type : patch_types()) content(type, schema);
     } else {
       content("*/*", schema);
     }
@@ -274,10 +282,9 @@ class Paths {
     out_.end();
   }
 
-  void response(std::string_view code, std::string_view doc, const Type* type, bool stream) {
+  void response(std::string_view code, std::string_view doc, const std::string& schema, bool stream) {
     out_.key(code).begin().member("description", doc);
-    if (type) {
-      const std::string schema = schemas_.reference(*type);
+    if (!schema.empty()) {
       if (v3_) {
         out_.key("content").begin();
         content("application/json", schema);
@@ -293,17 +300,17 @@ class Paths {
   void text_responses() {
     out_.key("responses").begin().key("200").begin().member("description", "OK");
     out_.raw(v3_ ? R"("content":{"*/*":{"schema":{"type":"string"}}})" : R"("schema":{"type":"string"})").end();
-    response("401", "Unauthorized", nullptr, false);
+    response("401", "Unauthorized", "", false);
     out_.end();
   }
 
-  void responses(const Verb& verb, const Type* type, bool stream) {
+  void responses(const Verb& verb, const std::string& type, bool stream) {
     out_.key("responses").begin();
     response("200", "OK", type, stream);
     const bool writes = verb.method == "post" || verb.method == "put" || verb.method == "patch";
     if (writes) response("201", "Created", type, false);
     if (verb.method == "post" || verb.name == "delete") response("202", "Accepted", type, false);
-    response("401", "Unauthorized", nullptr, false);
+    response("401", "Unauthorized", "", false);
     out_.end();
   }
 };
@@ -312,7 +319,7 @@ class Paths {
 
 void write_paths(Writer& out, Version version, std::span<const Resource* const> resources, Schemas& schemas) {
   for (const Resource* resource : resources) {
-    if (resource->type && !resource->custom) Paths(out, version, schemas, *resource).write();
+    if (resource->type) Paths(out, version, schemas, *resource).write();
   }
 }
 

@@ -227,6 +227,7 @@ void Schemas::write_type(Writer& out, const Type& type) const {
 }
 
 void Schemas::write(Writer& out) const {
+  write_customs(out);
   for (const auto& [name, type] : types_) {
     out.key(name);
     write_type(out, *type);
