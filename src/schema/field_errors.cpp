@@ -50,6 +50,7 @@ void FieldErrors::unsupported_json(const Path& path, std::string_view json, Word
 void FieldErrors::invalid_json(const Path& path, std::string_view json, std::string_view detail) {
   add("FieldValueInvalid", path, fmt::format("Invalid value: {}", json), detail);
 }
+void FieldErrors::invalid(const Path& path, NoValue, std::string_view detail) { add("FieldValueInvalid", path, "Invalid value", detail); }
 void FieldErrors::invalid(const Path& path, std::string_view value, std::string_view detail) { invalid_json(path, quoted(value), detail); }
 void FieldErrors::invalid(const Path& path, int64_t value, std::string_view detail) { invalid_json(path, std::to_string(value), detail); }
 void FieldErrors::invalid(const Path& path, bool value, std::string_view detail) { invalid_json(path, value ? "true" : "false", detail); }

@@ -59,6 +59,10 @@ class FieldErrors {
   void invalid(const Path& path, int32_t value, std::string_view detail) { invalid(path, int64_t{value}, detail); }
   void invalid(const Path& path, bool value, std::string_view detail);
   void invalid_json(const Path& path, std::string_view json, std::string_view detail);
+  // Without showing the value.
+  struct NoValue {};
+  static constexpr NoValue kNoValue{};
+  void invalid(const Path& path, NoValue, std::string_view detail);
   // One error for each of the problems.
   void invalid(const Path& path, std::string_view value, const Problems& problems);
   void invalid(const Path& path, int64_t value, const Problems& problems);

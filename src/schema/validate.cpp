@@ -235,6 +235,8 @@ Rules rules_of(std::string_view type) {
       {"apps/v1.Deployment", typed<api::apps::v1::Deployment, deployment>},
       {"apps/v1.ReplicaSet", typed<api::apps::v1::ReplicaSet, replica_set>},
       {"apps/v1.StatefulSet", typed<api::apps::v1::StatefulSet, stateful_set>},
+      {"batch/v1.CronJob", typed<api::batch::v1::CronJob, cron_job>},
+      {"batch/v1.Job", typed<api::batch::v1::Job, job>},
       {"coordination/v1.Lease", typed<api::coordination::v1::Lease, lease>},
       {"core/v1.Binding", typed<core::Binding, binding>},
       {"core/v1.ConfigMap", typed<core::ConfigMap, config_map>},

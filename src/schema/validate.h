@@ -4,6 +4,7 @@
 #include "knarr/codec/names.h"
 #include "knarr/codec/quantity.h"
 #include "knarr/schema/api/apps_v1.h"
+#include "knarr/schema/api/batch_v1.h"
 #include "knarr/schema/api/coordination_v1.h"
 #include "knarr/schema/api/core_v1.h"
 #include "schema/field_errors.h"
@@ -22,6 +23,8 @@ void object_meta(const meta::ObjectMeta& m, const meta::ObjectMeta* old, bool na
                  const Path& path = Path("metadata"));
 void annotations(const std::map<std::string, std::string>& annotations, const Path& path, FieldErrors& errors);
 void labels(const std::map<std::string, std::string>& labels, const Path& path, FieldErrors& errors);
+bool selects(const meta::LabelSelector& selector, const std::map<std::string, std::string>& labels);
+std::string labels_json(const std::map<std::string, std::string>& labels);  // as upstream prints a map; null when empty
 void label_selector(const meta::LabelSelector& selector, const Path& path, FieldErrors& errors);
 // A finalizer is one of Kubernetes' own or has a prefix.
 void known_finalizer(const std::string& name, const Path& path, FieldErrors& errors);
@@ -33,6 +36,8 @@ void stateful_set(const api::apps::v1::StatefulSet& set, const api::apps::v1::St
 void daemon_set(const api::apps::v1::DaemonSet& set, const api::apps::v1::DaemonSet* old, FieldErrors& errors);
 void controller_revision(const api::apps::v1::ControllerRevision& revision, const api::apps::v1::ControllerRevision* old, FieldErrors& errors);
 void replication_controller(const core::ReplicationController& controller, const core::ReplicationController* old, FieldErrors& errors);
+void job(const api::batch::v1::Job& job, const api::batch::v1::Job* old, FieldErrors& errors);
+void cron_job(const api::batch::v1::CronJob& job, const api::batch::v1::CronJob* old, FieldErrors& errors);
 void pod_template_object(const core::PodTemplate& object, const core::PodTemplate* old, FieldErrors& errors);
 // A number that is not negative, or a percentage; and no more than 100%.
 void int_or_percent(const IntOrString& value, const Path& path, FieldErrors& errors);

@@ -16,22 +16,10 @@ namespace {
 
 constexpr std::string_view kNoMatch = "`selector` does not match template `labels`";
 constexpr std::string_view kAboveReplicas = "cannot be greater than status.replicas";
-using Labels = std::map<std::string, std::string>;
 
 std::string json_of(const IntOrString& value) {
   json::Document document;
   return json::dump(value.to_json(document.GetAllocator()));
-}
-
-std::string json_of(const Labels& labels) {
-  std::string out = "{";
-  for (const auto& [key, value] : labels) {
-    if (out.size() > 1) out += ',';
-    json::append_quoted(out, key);
-    out += ':';
-    json::append_quoted(out, value);
-  }
-  return labels.empty() ? "null" : out + "}";
 }
 
 // Strategies print as upstream's own structures, which have no JSON names.
@@ -48,19 +36,6 @@ std::optional<int> percentage(const IntOrString& value) {
 int number_or_percentage(const IntOrString& value) {
   if (auto share = percentage(value)) return *share;
   return value.is_int ? value.number : std::atoi(value.text.c_str());
-}
-
-bool selects(const meta::LabelSelector& selector, const Labels& labels) {
-  for (const auto& [key, value] : selector.matchLabels) {
-    auto it = labels.find(key);
-    if (it == labels.end() || it->second != value) return false;
-  }
-  for (const auto& r : selector.matchExpressions) {
-    auto it = labels.find(r.key);
-    const bool in = it != labels.end() && std::find(r.values.begin(), r.values.end(), it->second) != r.values.end();
-    if (r.operator_ == "In" ? !in : r.operator_ == "NotIn" ? in : (r.operator_ == "Exists") != (it != labels.end())) return false;
-  }
-  return true;
 }
 
 // Answers whether the selector can be used. `bad` is upstream's word for one that cannot.
@@ -89,7 +64,7 @@ void lasting_pods(const core::PodTemplateSpec& t, std::string_view kind, const P
 void template_matches(const core::PodTemplateSpec& t, const api::Box<meta::LabelSelector>& selector, const Path& path, FieldErrors& errors) {
   const bool empty = selector && selector->matchLabels.empty() && selector->matchExpressions.empty();
   if (!empty && !(selector && selects(*selector, t.metadata.labels)))
-    errors.invalid_json(path.child("metadata", "labels"), json_of(t.metadata.labels), kNoMatch);
+    errors.invalid_json(path.child("metadata", "labels"), labels_json(t.metadata.labels), kNoMatch);
 }
 
 void replica_template(const core::PodTemplateSpec& t, const api::Box<meta::LabelSelector>& selector, const Path& path, FieldErrors& errors) {
@@ -327,7 +302,7 @@ void daemon_set_spec(const apps::DaemonSetSpec& spec, const Path& path, FieldErr
   const size_t before = errors.count();
   if (spec.selector) label_selector(*spec.selector, path.child("selector"), errors);
   if (errors.count() == before && !(spec.selector && selects(*spec.selector, spec.template_.metadata.labels)))
-    errors.invalid_json(path.child("template").child("metadata", "labels"), json_of(spec.template_.metadata.labels), kNoMatch);
+    errors.invalid_json(path.child("template").child("metadata", "labels"), labels_json(spec.template_.metadata.labels), kNoMatch);
   if (spec.selector && spec.selector->matchLabels.empty() && spec.selector->matchExpressions.empty())
     errors.invalid_json(path.child("selector"), api::encode(*spec.selector), "empty selector is invalid for daemonset");
   pod_template(spec.template_, path.child("template"), errors);
@@ -436,7 +411,7 @@ void replication_controller(const core::ReplicationController& rc, const core::R
         auto label = t.metadata.labels.find(pair.first);
         return label != t.metadata.labels.end() && label->second == pair.second;
       });
-      if (!matches) errors.invalid_json(at.child("metadata", "labels"), json_of(t.metadata.labels), kNoMatch);
+      if (!matches) errors.invalid_json(at.child("metadata", "labels"), labels_json(t.metadata.labels), kNoMatch);
       pod_template(t, at, errors);
       lasting_pods(t, "ReplicationController", at, errors);
     }

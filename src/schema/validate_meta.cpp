@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "knarr/codec/json.h"
 #include "knarr/codec/time.h"
 #include "schema/validate.h"
 
@@ -152,6 +153,30 @@ void object_meta(const meta::ObjectMeta& m, const meta::ObjectMeta* old, bool na
   owner_references(m.ownerReferences, path.child("ownerReferences"), errors);
   finalizers(m.finalizers, path.child("finalizers"), errors);
   managed_fields(m.managedFields, path.child("managedFields"), errors);
+}
+
+std::string labels_json(const std::map<std::string, std::string>& labels) {
+  std::string out = "{";
+  for (const auto& [key, value] : labels) {
+    if (out.size() > 1) out += ',';
+    json::append_quoted(out, key);
+    out += ':';
+    json::append_quoted(out, value);
+  }
+  return labels.empty() ? "null" : out + "}";
+}
+
+bool selects(const meta::LabelSelector& selector, const std::map<std::string, std::string>& labels) {
+  for (const auto& [key, value] : selector.matchLabels) {
+    auto it = labels.find(key);
+    if (it == labels.end() || it->second != value) return false;
+  }
+  for (const auto& r : selector.matchExpressions) {
+    auto it = labels.find(r.key);
+    const bool in = it != labels.end() && std::find(r.values.begin(), r.values.end(), it->second) != r.values.end();
+    if (r.operator_ == "In" ? !in : r.operator_ == "NotIn" ? in : (r.operator_ == "Exists") != (it != labels.end())) return false;
+  }
+  return true;
 }
 
 void label_selector(const meta::LabelSelector& selector, const Path& path, FieldErrors& errors) {
