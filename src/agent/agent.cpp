@@ -40,7 +40,9 @@ std::pair<std::string, std::string> api_address(std::string_view url, const std:
 
 class AgentImpl : public Agent {
  public:
-  explicit AgentImpl(AgentOptions options) : options_(std::move(options)) {}
+  explicit AgentImpl(AgentOptions options) : options_(std::move(options)) {
+    node_ip_ = options_.node_ip.empty() ? network::primary_address() : options_.node_ip;
+  }
   ~AgentImpl() override { stop(StopMode::kKeepPods); }
 
   Status open() {
@@ -100,7 +102,7 @@ class AgentImpl : public Agent {
       while (!wait_stop(kCollectEvery)) collect();
     });
     informer_ = informer;
-    log::info("agent", "started", {{"node", options_.node_name}, {"ip", options_.node_ip}, {"port", api_->port()}});
+    log::info("agent", "started", {{"node", options_.node_name}, {"ip", node_ip()}, {"port", api_->port()}});
   }
 
   void stop(StopMode mode) override {
@@ -166,7 +168,7 @@ class AgentImpl : public Agent {
     PodServices services;
     services.data_dir = options_.data_dir;
     services.node_name = options_.node_name;
-    services.node_ip = options_.node_ip;
+    services.node_ip = [this] { return node_ip(); };
     std::tie(services.api_host, services.api_port) = api_address(options_.server_url, options_.node_ip);
     services.runtime = runtime_.get();
     services.images = images_.get();
@@ -188,7 +190,7 @@ class AgentImpl : public Agent {
   NodeStatusOptions node_options() {
     NodeStatusOptions node;
     node.node_name = options_.node_name;
-    node.node_ip = options_.node_ip;
+    node.node_ip = [this] { return node_ip(); };
     node.data_dir = options_.data_dir;
     node.version = options_.version;
     node.api_port = api_->port();
@@ -198,9 +200,30 @@ class AgentImpl : public Agent {
       Lock lock(mutex_);
       return network_error_;
     };
-    node.on_round = [this] { pods_->rotate_logs(); };
+    node.on_round = [this] {
+      follow_address();
+      pods_->rotate_logs();
+    };
     node.on_pod_cidr = [this](const std::string& cidr) { open_network(cidr); };
     return node;
+  }
+
+  std::string node_ip() {
+    Lock lock(mutex_);
+    return node_ip_;
+  }
+
+  // A machine may get another address while it runs. One without any, for the moment, keeps its last.
+  void follow_address() {
+    if (!options_.node_ip.empty()) return;
+    const std::string now = network::primary_address();
+    {
+      Lock lock(mutex_);
+      if (now == node_ip_ || now == network::kNoAddress) return;
+      log::info("agent", "the node has another address", {{"was", node_ip_}, {"is", now}});
+      node_ip_ = now;
+    }
+    pods_->node_moved();
   }
 
   std::string cidr_file() const { return options_.data_dir + "/agent/pod-cidr"; }
@@ -303,6 +326,7 @@ class AgentImpl : public Agent {
   bool stopped_ KNARR_GUARDED_BY(mutex_) = false;
   std::unique_ptr<network::PodNetwork> network_ KNARR_GUARDED_BY(mutex_);  // set once, then constant
   std::string cidr_ KNARR_GUARDED_BY(mutex_);
+  std::string node_ip_ KNARR_GUARDED_BY(mutex_);
   Status network_error_ KNARR_GUARDED_BY(mutex_) =
       unavailable("container runtime network not ready: this node has no pod CIDR yet");
 };

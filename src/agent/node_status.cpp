@@ -76,7 +76,7 @@ core::Node make_node(const NodeStatusOptions& options, const Machine& machine, c
   core::NodeStatus& status = node.status;
   status.capacity = node_capacity(machine, usage);
   status.allocatable = node_allocatable(machine, usage);
-  status.addresses = {{"InternalIP", options.node_ip}, {"Hostname", options.node_name}};
+  status.addresses = {{"InternalIP", options.node_ip()}, {"Hostname", options.node_name}};
   status.daemonEndpoints.kubeletEndpoint.Port = options.api_port;
   status.images = std::move(images);
   core::NodeSystemInfo& info = status.nodeInfo;

@@ -16,7 +16,8 @@
 namespace knarr::agent {
 
 struct NodeStatusOptions {
-  std::string node_name, node_ip, data_dir, version;
+  std::string node_name, data_dir, version;
+  std::function<std::string()> node_ip;
   int api_port = 0;
   std::vector<std::string> missing;  // what the kernel does not give, a sentence each
   std::function<std::vector<core::ContainerImage>()> images;

@@ -69,6 +69,20 @@ void Pods::retry_all() {
   for (const auto& uid : uids) wake(uid);
 }
 
+void Pods::node_moved() {
+  const std::string address = services_.node_ip();
+  std::vector<std::string> uids;
+  {
+    Lock lock(mutex_);
+    for (auto& [uid, entry] : entries_) {
+      entry.view.host_ip = address;
+      if (entry.pod->spec.hostNetwork && !entry.view.pod_ips.empty()) entry.view.pod_ips = {address};
+      uids.push_back(uid);
+    }
+  }
+  for (const auto& uid : uids) wake(uid);
+}
+
 void Pods::drain(seconds limit) {
   informer_->stop();
   reporters_.stop();  // the API goes on thinking of them as it did: the next agent starts them again

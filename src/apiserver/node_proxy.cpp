@@ -23,6 +23,7 @@ class DirectNodeProxy : public NodeProxy {
     if (client.url == url) return client.client;
     http::ClientOptions options = base_;
     options.url = url;
+    options.server_name = address.node;  // its certificate names the node, whose address may change
     KNARR_ASSIGN(auto made, http::Client::make(std::move(options)));
     client = {url, std::move(made)};
     return client.client;

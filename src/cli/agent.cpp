@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <optional>
 
 #include "cli/commands.h"
 #include "cli/instance.h"
@@ -13,6 +14,7 @@
 #include "cli/notify.h"
 #include "cli/supervised.h"
 #include "knarr/base/log.h"
+#include "knarr/client/reflector.h"
 #include "knarr/network/network.h"
 
 namespace knarr::cli {
@@ -26,6 +28,23 @@ constexpr int kServerGone = SIGHUP;
 void follow_parent() {
   prctl(PR_SET_PDEATHSIG, kServerGone);
   if (getppid() == 1) raise(kServerGone);  // it went before we could say so
+}
+
+// A machine may be up before its server is: asks again until that answers. Nothing when a signal came meanwhile.
+std::optional<Status> join_patiently(const Options& options, const std::string& node_name, const std::string& directory,
+                                     const sigset_t& signals) {
+  const std::string address =
+      options.text("node-ip").empty() ? network::primary_address() : options.text("node-ip");
+  client::Backoff backoff(milliseconds(500), milliseconds(10'000));
+  for (bool first = true;; first = false) {
+    Status status =
+        join(options.text("server"), options.text("token"), node_name, {address, "127.0.0.1"}, directory);
+    if (status.ok() || status.code() < 500) return status;
+    if (first) log::warn("agent", "cannot join yet, trying again", {{"error", status}});
+    const milliseconds pause = backoff.next();
+    const timespec wait{pause.count() / 1000, pause.count() % 1000 * 1'000'000};
+    if (sigtimedwait(&signals, nullptr, &wait) > 0) return {};
+  }
 }
 
 }  // namespace
@@ -56,7 +75,7 @@ int run_agent(const Options& options) {
   agent_options.instance = instance->id;
   agent_options.server_url = options.text("server");
   agent_options.node_name = options.text("node-name").empty() ? host_name() : options.text("node-name");
-  agent_options.node_ip = options.text("node-ip").empty() ? network::primary_address() : options.text("node-ip");
+  agent_options.node_ip = options.text("node-ip");
   agent_options.cluster_cidr = options.text("cluster-cidr");
   agent_options.node_port = std::atoi(options.text("node-port").c_str());
   agent_options.pod_max_pids = std::atoll(options.text("pod-max-pids").c_str());
@@ -68,9 +87,9 @@ int run_agent(const Options& options) {
     if (options.text("token").empty())
       return fail_usage("agent",
                         "this machine has not joined yet: --token is missing (see <data-dir>/token on the server)");
-    auto status = join(options.text("server"), options.text("token"), agent_options.node_name,
-                       {agent_options.node_ip, "127.0.0.1"}, directory);
-    if (!status.ok()) return fail("agent", status);
+    auto status = join_patiently(options, agent_options.node_name, directory, signals);
+    if (!status) return 0;
+    if (!status->ok()) return fail("agent", *status);
     log::info("agent", "joined", {{"server", options.text("server")}, {"node", agent_options.node_name}});
   }
   agent_options.ca_file = directory + "/ca.crt";

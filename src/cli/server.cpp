@@ -204,7 +204,7 @@ class ControlPlane {
     add("data-dir", instance_.data_dir);
     add("server", names_.url);
     add("node-name", names_.node_name);
-    add("node-ip", names_.node_ip);
+    if (options_.is_set("node-ip")) add("node-ip", names_.node_ip);
     add("cluster-cidr", names_.cluster_cidr);
     for (std::string_view name : {"node-port", "pod-max-pids", "insecure-registry", "keep-pods", "log-level", "log-format"})
       add(name, options_.text(name));

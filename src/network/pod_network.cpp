@@ -334,7 +334,7 @@ Result<std::string> first_free_cidr(const std::vector<std::string>& candidates) 
 }
 
 std::string primary_address() {
-  constexpr const char* kNone = "127.0.0.1";
+  const std::string kNone(kNoAddress);
   auto kernel = linux::RouteSocket::open();
   if (!kernel.ok()) return kNone;
   auto routes = kernel->routes();

@@ -18,7 +18,8 @@ namespace knarr::agent {
 struct AgentOptions {
   std::string data_dir;  // absolute; below it: run, images, network, pods, log/pods, agent
   std::string instance;  // short and unique on this machine, see network::PodNetwork
-  std::string node_name, node_ip;
+  std::string node_name;
+  std::string node_ip;  // "": the machine's primary address, also when that changes
 
   std::string server_url;                                  // https://127.0.0.1:6443
   std::string ca_file;                                     // of the server, and of those who may use the node API

@@ -43,7 +43,8 @@ Status remove_instance(const std::string& instance, const std::string& state_dir
 
 // The first of `candidates` (CIDRs) that overlaps no address or route of this machine.
 Result<std::string> first_free_cidr(const std::vector<std::string>& candidates);
-// The address this machine would use to reach the default route; 127.0.0.1 when there is none.
+// The address this machine would use to reach the default route; kNoAddress when there is none.
+inline constexpr std::string_view kNoAddress = "127.0.0.1";
 std::string primary_address();
 
 }  // namespace knarr::network

@@ -301,7 +301,7 @@ class FakeNode {
     PodServices services;
     services.data_dir = directory_;
     services.node_name = "n1";
-    services.node_ip = "192.0.2.1";
+    services.node_ip = [] { return "192.0.2.1"; };
     services.runtime = &runtime;
     services.images = &images;
     services.handlers = &handlers;

@@ -23,7 +23,7 @@ namespace {
 NodeStatusOptions node_options() {
   NodeStatusOptions options;
   options.node_name = "n1";
-  options.node_ip = "192.0.2.1";
+  options.node_ip = [] { return "192.0.2.1"; };
   options.version = "0.1.0";
   options.api_port = 10250;
   return options;
