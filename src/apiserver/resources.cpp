@@ -113,8 +113,8 @@ bool contains(std::span<const std::string_view> list, std::string_view item) {
 
 // Subresources that Rest knows; the connecting ones are served before it is asked.
 bool rest_serves(std::string_view subresource) {
-  constexpr std::array<std::string_view, 6> kServed = {"", "status", "binding", "eviction", "finalize", "token"};
-  return std::find(kServed.begin(), kServed.end(), subresource) != kServed.end();
+  constexpr std::string_view kServed[] = {"", "status", "approval", "binding", "eviction", "finalize", "scale", "token"};
+  return std::find(std::begin(kServed), std::end(kServed), subresource) != std::end(kServed);
 }
 
 // What the path names, if it is served and has that verb.
@@ -174,7 +174,7 @@ class ResourceRequest {
   // Metadata comes as one object or as a list, by what is asked for.
   Status check_form() const {
     const std::string& verb = exchange_.info.verb;
-    const std::string kind = internal_kind(*target_.resource);
+    const std::string kind = internal_kind(shown());
     const bool many = verb == "list" || verb == "deletecollection";
     if (output_.shape == Shape::kPartial && many)
       return Status(
@@ -193,7 +193,10 @@ class ResourceRequest {
     return Status::OK();
   }
 
-  Renderer renderer() const { return Renderer(*target_.resource, output_, rest_.clock().wall()); }
+  // What is answered: the resource, or what its subresource shows.
+  const schema::Resource& shown() const { return target_.subresource == "scale" ? schema::scale_resource() : *target_.resource; }
+
+  Renderer renderer() const { return Renderer(shown(), output_, rest_.clock().wall()); }
 
   Status answer(const RequestContext& context, const Answer& answer) {
     response_.status = answer.code;

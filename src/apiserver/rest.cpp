@@ -108,6 +108,7 @@ Result<Answer> Rest::get(RequestContext&, const Target& target) {
   answer.object = Presenter(impl_->registry, *target.resource)(
       impl_->store->get(impl_->id(*target.resource), object_key(target.ns, target.name)));
   if (!answer.object) return not_found_error(*target.resource, target.name);
+  if (target.subresource == "scale") return Impl::as_scale(*target.resource, std::move(answer));
   return answer;
 }
 
@@ -216,7 +217,8 @@ std::string ListAnswer::to_json() const {
   out += "{\"kind\":\"";
   out.append(list_kind(*resource)).append("\",\"apiVersion\":\"").append(group_version(*resource));
   out += fmt::format("\",\"metadata\":{{\"resourceVersion\":\"{}\"", revision);
-  if (!continue_token.empty()) out.append(",\"continue\":\"").append(continue_token).append("\"");
+  // Upstream writes lists of custom resources as any JSON: nothing is left out.
+  if (!continue_token.empty() || resource->custom) out.append(",\"continue\":\"").append(continue_token).append("\"");
   if (remaining) out += fmt::format(",\"remainingItemCount\":{}", *remaining);
   out += "},\"items\":[";
   bool first = true;
@@ -224,7 +226,7 @@ std::string ListAnswer::to_json() const {
     if (!first) out += ',';
     first = false;
     const std::string_view value = object->value;
-    if (value.substr(0, prefix.size()) == prefix) {
+    if (!resource->custom && value.substr(0, prefix.size()) == prefix) {
       out += '{';
       out += value.substr(prefix.size());
     } else {

@@ -67,6 +67,10 @@ struct Rest::Impl {
   struct Deletion;
   Result<Deletion> prepare_deletion(RequestContext& context, const Removal& removal) const;
 
+  // A change of an object by one of its Scale, and an answer as a Scale.
+  static Change through_scale(const schema::Resource& resource, Change make);
+  static Result<Answer> as_scale(const schema::Resource& resource, Result<Answer> answer);
+
   Result<Answer> apply(RequestContext& context, const Target& target, std::string_view body);
   // Remembers a client's write in the object's managedFields. `old` is null on create.
   void track(const RequestContext& context, const Target& target, json::Document& object, const json::Value* old) const;

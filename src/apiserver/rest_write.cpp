@@ -51,6 +51,15 @@ Status check_kind(const Value& object, const schema::Resource& resource) {
   const std::string_view kind = json::get_string(object, "kind"), api_version = json::get_string(object, "apiVersion");
   const std::string expected = group_version(resource);
   const std::string_view actual_kind = kind.empty() ? resource.kind : kind;
+  if (resource.custom && !api_version.empty() && api_version != expected)
+    return bad_request(fmt::format("the API version in the data ({}) does not match the expected API version ({})",
+                                   api_version, expected));
+  if (resource.custom && actual_kind != resource.kind) {
+    std::string shown;
+    json::append_quoted(shown, actual_kind);
+    return invalid_error(resource.group, actual_kind, meta_string(object, "name"),
+                         {cause_invalid("kind", shown, fmt::format("must be {}", resource.kind))});
+  }
   const std::string_view actual = api_version.empty() ? std::string_view(expected) : api_version;
   if (actual == expected && actual_kind == resource.kind) return Status::OK();
   const size_t slash = actual.find('/');
@@ -186,6 +195,9 @@ Status Rest::Impl::check_document(const schema::Resource& resource, Document& do
 Result<Document> Rest::Impl::decode(RequestContext& context, const schema::Resource& resource,
                                     std::string_view text) {
   auto parsed = json::parse(text);
+  if (resource.custom && parsed.ok() && (parsed->IsNull() || (parsed->IsObject() && json::get_string(*parsed, "kind").empty())))
+    return bad_request(fmt::format("the object provided is unrecognized (must be of type {}): Object 'Kind' is missing in '{}' ({})",
+                                   resource.kind, text, summary(text)));
   if (parsed.ok() && parsed->IsNull()) parsed->SetObject();
   if (!parsed.ok() || !parsed->IsObject())
     return bad_request(fmt::format(
@@ -194,7 +206,7 @@ Result<Document> Rest::Impl::decode(RequestContext& context, const schema::Resou
         resource.kind, parsed.ok() ? "the text is no JSON object" : parsed.status().message(), summary(text)));
   std::vector<std::string> unknown;
   if (const Status fits = check_document(resource, *parsed, unknown); !fits.ok())
-    return cannot_handle(*parsed, resource, fits.message());
+    return resource.custom && (fits.code() == 422 || fits.message().starts_with("the API version")) ? fits : cannot_handle(*parsed, resource, fits.message());
   if (context.field_validation != FieldValidation::kIgnore) {
     const auto errors = strict_errors(text, unknown);
     if (!errors.empty() && context.field_validation == FieldValidation::kStrict)
@@ -394,7 +406,7 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
         strategy.prepare_update(object, old, target.subresource, {now(), context.user}, alloc);
       if (resource.storage_name == "namespaces") keep_namespace_finalizers(object, old);
       canonicalize(resource, object);
-      if (strategy.generation && schema::generation_differs(resource, object, old))
+      if (strategy.generation && target.subresource != "status" && schema::generation_differs(resource, object, old))
         json::set(metadata_of(object, alloc), "generation",
                   Value(json::get_int(*json::find(old, "metadata"), "generation") + 1), alloc);
       json::set(metadata_of(object, alloc), "resourceVersion", revision_digits(*existing), alloc);
@@ -432,7 +444,9 @@ Result<Answer> Rest::update(RequestContext& context, const Target& target, std::
   const Impl::Settle settle(*impl_);
   if (target.resource->storage_name == "namespaces" && target.subresource == "finalize")
     return impl_->finalize_namespace(context, target, body);
-  KNARR_ASSIGN(Document document, impl_->decode(context, *target.resource, body));
+  const bool scales = target.subresource == "scale";
+  const schema::Resource& resource = scales ? schema::scale_resource() : *target.resource;  // what is sent
+  KNARR_ASSIGN(Document document, impl_->decode(context, resource, body));
   const bool may_create = strategy_of(*target.resource).create_on_update && target.subresource.empty();
   if (may_create && !impl_->store->get(impl_->id(*target.resource), object_key(target.ns, target.name))) {
     const std::string_view name = meta_string(document, "name");
@@ -448,11 +462,14 @@ Result<Answer> Rest::update(RequestContext& context, const Target& target, std::
     return impl_->create(context, target, std::move(document));
   }
   bool first = true;
-  return impl_->change(context, target, Impl::Checks::kClient, [&](const Document&) -> Result<Document> {
+  const auto make = [&](const Document&) -> Result<Document> {
     if (std::exchange(first, false)) return std::move(document);
     RequestContext quiet;  // a further round needs the client's object again, and warns of nothing twice
-    return impl_->decode(quiet, *target.resource, body);
-  });
+    return impl_->decode(quiet, resource, body);
+  };
+  if (!scales) return impl_->change(context, target, Impl::Checks::kClient, make);
+  const auto change = Impl::through_scale(*target.resource, make);
+  return Impl::as_scale(*target.resource, impl_->change(context, target, Impl::Checks::kClient, change));
 }
 
 Result<Answer> Rest::patch(RequestContext& context, const Target& target, std::string_view content_type,
@@ -478,9 +495,10 @@ Result<Answer> Rest::patch(RequestContext& context, const Target& target, std::s
   if (kind != Kind::kJson && !patch->IsObject())
     return bad_request("error decoding patch: a merge patch is a JSON object");
 
-  const schema::Resource& resource = *target.resource;
+  const bool scales = target.subresource == "scale";
+  const schema::Resource& resource = scales ? schema::scale_resource() : *target.resource;  // what is patched
   bool warned = false;  // once, however many rounds it takes
-  return impl_->change(context, target, Impl::Checks::kPatched, [&](const Document& old) -> Result<Document> {
+  const auto make = [&](const Document& old) -> Result<Document> {
     Document object = json::copy(old);
     auto& alloc = object.GetAllocator();
     switch (kind) {
@@ -511,7 +529,10 @@ Result<Answer> Rest::patch(RequestContext& context, const Target& target, std::s
     if (!warned) add_warnings(context, errors);
     warned = true;
     return object;
-  });
+  };
+  if (!scales) return impl_->change(context, target, Impl::Checks::kPatched, make);
+  const auto change = Impl::through_scale(*target.resource, make);
+  return Impl::as_scale(*target.resource, impl_->change(context, target, Impl::Checks::kPatched, change));
 }
 
 }  // namespace knarr::apiserver

@@ -135,7 +135,7 @@ void prepare(const Resource& resource, std::string_view subresource, Value& obje
     if (old) prepare_status(resource, object, *old, alloc);
     return;
   }
-  if (!has_status(resource)) return;
+  if (!has_status(resource) || subresource == "approval") return;  // of that, the resource's own preparation takes care
   if (old) {
     take(object, *old, "status", alloc);
   } else if (resource.storage_name != "nodes") {  // an agent reports its node complete

@@ -24,8 +24,9 @@ Status normalize(const Type& type, json::Value& object, json::Allocator& alloc, 
 // defaults are set. Error: the versions are not of one resource.
 Status convert(const Resource& from, const Resource& to, json::Value& object, json::Allocator& alloc);
 
-// The size of a workload as autoscaling/v1 Scale (deployments, replicasets, statefulsets, replicationcontrollers).
+// The size of an object whose resource has the subresource, as autoscaling/v1 Scale; and setting it.
 json::Document scale_of(const Resource& resource, const json::Value& object);
+void set_scale(const Resource& resource, int64_t replicas, json::Value& object, json::Allocator& alloc);
 const Resource& scale_resource();  // what Scales are printed by
 
 // Sets what upstream's defaulting sets on create and update.
