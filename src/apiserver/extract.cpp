@@ -22,6 +22,20 @@ const schema::Resource* find_storage(std::string_view storage_name) {
   return found == by_name.end() ? nullptr : found->second;
 }
 
+void add_service_addresses(const json::Value& service, store::Extract& out) {
+  const auto add_port = [&](int64_t port) {
+    if (port != 0) out.index.emplace_back(kIndexServiceAddress, std::to_string(port));
+  };
+  if (const json::Value* addresses = json::find(service, {"spec", "clusterIPs"}); addresses && addresses->IsArray()) {
+    for (const auto& address : addresses->GetArray())
+      if (address.IsString()) out.index.emplace_back(kIndexServiceAddress, json::view(address));
+  }
+  if (const json::Value* ports = json::find(service, {"spec", "ports"}); ports && ports->IsArray()) {
+    for (const auto& port : ports->GetArray()) add_port(json::get_int(port, "nodePort"));
+  }
+  if (const json::Value* spec = json::find(service, "spec")) add_port(json::get_int(*spec, "healthCheckNodePort"));
+}
+
 }  // namespace
 
 store::Extract extract_of(const schema::Resource* resource, const json::Value& object) {
@@ -42,6 +56,7 @@ store::Extract extract_of(const schema::Resource* resource, const json::Value& o
     if (!value.empty()) out.fields.emplace_back(field, std::move(value));
   }
   std::sort(out.fields.begin(), out.fields.end());
+  if (resource->storage_name == "services") add_service_addresses(object, out);
   if (resource->storage_name == "pods") {
     if (auto node = json::get_string(object, {"spec", "nodeName"}); !node.empty())
       out.index.emplace_back(kIndexPodNode, node);

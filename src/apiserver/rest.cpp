@@ -87,7 +87,8 @@ Rest::Impl::Impl(RestOptions options)
       admission(std::move(options.admission)),
       service_accounts(std::move(options.service_accounts)),
       event_expiry(*store, *clock),
-      definitions(*store, *clock, registry) {
+      definitions(*store, *clock, registry),
+      service_addresses(*store, store->resource("services"), options.service_cidr) {
   for (const schema::Resource& resource : schema::resources()) ids.push_back(store->resource(resource.storage_name));
 }
 

@@ -8,6 +8,7 @@
 #include "definitions.h"
 #include "event_expiry.h"
 #include "knarr/apiserver/rest.h"
+#include "service_addresses.h"
 #include "strategy.h"
 #include "versions.h"
 
@@ -22,6 +23,8 @@ struct Rest::Impl {
   EventExpiry event_expiry;
   schema::Registry registry;
   Definitions definitions;
+
+  ServiceAddresses service_addresses;
 
   explicit Impl(RestOptions options);
 

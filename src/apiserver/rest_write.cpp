@@ -297,6 +297,11 @@ Result<Answer> Rest::Impl::commit_create(RequestContext& context, const Target& 
   const Strategy& strategy = strategy_of(resource);
   json::set(metadata_of(object, alloc), "uid", new_uid(), alloc);
   json::set(metadata_of(object, alloc), "creationTimestamp", format_time(now()), alloc);
+  std::optional<ServiceAddresses::Reservation> addresses;  // until the service is in the store
+  if (resource.storage_name == "services") {
+    KNARR_ASSIGN(auto reservation, service_addresses.allocate(object, nullptr, alloc));
+    addresses.emplace(std::move(reservation));
+  }
   schema::prepare(resource, "", object, nullptr, alloc);
   if (strategy.prepare_create) strategy.prepare_create(object, {now(), context.user}, alloc);
   if (strategy.generation) json::set(metadata_of(object, alloc), "generation", Value(1), alloc);
@@ -365,6 +370,7 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
     KNARR_ASSIGN(Document old, present.document(*existing));
     KNARR_ASSIGN(Document object, make(old));
     auto& alloc = object.GetAllocator();
+    std::optional<ServiceAddresses::Reservation> addresses;
 
     if (checks != Checks::kInternal) {
       Value& metadata = metadata_of(object, alloc);
@@ -401,6 +407,10 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
                                &context.warnings};
       KNARR_RETURN_IF_ERROR(admit(request));
       keep_system_metadata(object, old);
+      if (resource.storage_name == "services" && target.subresource.empty()) {
+        KNARR_ASSIGN(auto reservation, service_addresses.allocate(object, &old, alloc));
+        addresses.emplace(std::move(reservation));
+      }
       schema::prepare(resource, target.subresource, object, &old, alloc);
       if (strategy.prepare_update)
         strategy.prepare_update(object, old, target.subresource, {now(), context.user}, alloc);

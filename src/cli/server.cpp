@@ -113,10 +113,10 @@ class ControlPlane {
     KNARR_RETURN_IF_ERROR(make_certificates().status());
     KNARR_RETURN_IF_ERROR(open_store());
     KNARR_RETURN_IF_ERROR(serve());
-    KNARR_RETURN_IF_ERROR(write_kubeconfig());
     auto transport = client::make_inprocess_transport(*rest_, auth::internal_user("controllers"));
     KNARR_RETURN_IF_ERROR(controllers::bootstrap(*transport));
     KNARR_RETURN_IF_ERROR(controllers::reconcile_default_rbac(*transport));
+    KNARR_RETURN_IF_ERROR(write_kubeconfig());  // last, since whoever waits for the server waits for this file
     controllers_ = controllers::start({.transport = transport,
                                        .rest = rest_.get(),
                                        .ca_pem = ca_->certificate_pem(),
@@ -242,7 +242,10 @@ class ControlPlane {
     auto chain = admission::default_chain(*store_);
     admission::add_access_plugins(chain, *store_, {.rbac = access_.rbac, .authorizer = access_.authorizer});
     rest_ = std::make_unique<apiserver::Rest>(apiserver::RestOptions{
-        .store = store_.get(), .admission = std::move(chain), .service_accounts = access_.service_accounts});
+        .store = store_.get(),
+        .admission = std::move(chain),
+        .service_cidr = names_.service_cidr,
+        .service_accounts = access_.service_accounts});
     apiserver::ApiServerOptions api;
     api.rest = rest_.get();
     api.authenticator = access_.authenticator;
@@ -264,7 +267,7 @@ class ControlPlane {
     server.tls =
         http::TlsOptions{instance_.pki() + "/server.crt", instance_.pki() + "/server.key", ca_->certificate_file()};
     server.error_body = apiserver::ApiServer::error_body;
-    auto started = http::Server::start(std::move(server), with_join(api_->handler(), *ca_, token));
+    auto started = http::Server::start(std::move(server), with_join(api_->handler(), *ca_, token, *store_));
     if (!started.ok()) return std::move(started).status();
     http_ = std::move(started).value();
     names_.listen.port = http_->port();

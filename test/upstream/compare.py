@@ -21,6 +21,7 @@ import apply_requests
 import crd_requests
 import auth_requests
 import kind_requests
+import workload_requests
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -36,6 +37,8 @@ KNOWN = [
     ("PUT", "/configmaps/a", "StorageError"),  # upstream tells keys of its etcd
     ("PUT", "/configmaps/a", "strconv.ParseUint"), ("PUT", "/configmaps/a", "UP 500 KN 400"), ("PUT", "/configmaps/a", ".reason:"),
     ("GET", "/rbac.authorization.k8s.io/", '.manager: UP "kube-apiserver'),  # there the API server makes the default roles
+    ("POST", "/selfsubjectrulesreviews", ".nonResourceRules"),  # in the order of a Go map
+    ("POST", "/selfsubjectreviews", "credential-id"),
     ("POST", "/binding", ""),  # a proper 422 where upstream answers 500
 ]
 
@@ -153,7 +156,7 @@ def requests():
 
 
 GROUPS = {"base": requests, "apply": apply_requests.requests, "auth": auth_requests.requests, "discovery": kind_requests.discovery, "kinds": kind_requests.requests,
-          "crd": crd_requests.requests}
+          "crd": crd_requests.requests, "workloads": workload_requests.requests}
 
 
 def chosen_requests():
@@ -190,7 +193,9 @@ def cleaned(value):
     if isinstance(value, list):
         return [cleaned(member) for member in value]
     if isinstance(value, str):
+        value = re.sub(r"10\.96\.\d+\.\d+", "<service address>", value)
         value = re.sub(r"in record \(\d+\)", "in record (<revision>)", value)
+        value = value.replace("kube-apiserver-1.36.3", "kube-apiserver")  # as upstream's calls itself after its binary
         return re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}", "<uid>", re.sub(r"20\d\d-\d\d-\d\dT[\d:]+Z", "<time>", value))
     return value
 
@@ -262,7 +267,7 @@ def main():
             up_dir, kn_dir = os.path.join(work, "upstream"), os.path.join(work, "knarr")
             subprocess.run([os.path.join(HERE, "apiserver.sh"), up_dir, str(up_port)], check=True, stdin=subprocess.DEVNULL)
             pids = [int(open(os.path.join(up_dir, name)).read()) for name in ("apiserver.pid", "kine.pid")]
-            own = subprocess.Popen([knarr, "server", "--disable-agent", "--data-dir", kn_dir, "--listen", f"127.0.0.1:{kn_port}"])
+            own = subprocess.Popen([knarr, "server", "--disable-agent", "--data-dir", kn_dir, "--listen", f"127.0.0.1:{kn_port}", "--service-cidr", "10.96.0.0/16"])
             while not os.path.exists(os.path.join(kn_dir, "kubeconfig")):
                 if own.poll() is not None:
                     sys.exit("knarr did not start")

@@ -14,6 +14,7 @@ namespace knarr::apiserver {
 enum Index : uint32_t {
   kIndexPodNode = 1,   // pods by spec.nodeName (only when set)
   kIndexOwnerUid = 2,  // every resource by the uid of each owner reference
+  kIndexServiceAddress = 3,  // services by their cluster IPs and node ports
 };
 
 // Labels, the resource's field-selector values (empty ones are left out) and the indexes. `resource` may be null: only
