@@ -3,12 +3,14 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <cstdio>
 
 #include "knarr/base/log.h"
 #include "knarr/linux/tree.h"
@@ -102,6 +104,13 @@ Result<UniqueFd> make_overlay_by_layers(const Context& context, const Overlay& o
     KNARR_RETURN_IF_ERROR(context.set("volatile", ""));
   }
   return context.create(attributes);
+}
+
+// Before Linux 6.5 an option for one layer fails only when all are mounted, and the kernel's log tells of each that did.
+bool overlay_has_contexts() {
+  utsname names{};
+  int major = 0, minor = 0;
+  return uname(&names) != 0 || sscanf(names.release, "%d.%d", &major, &minor) != 2 || major > 6 || (major == 6 && minor >= 5);
 }
 
 }  // namespace
@@ -232,6 +241,8 @@ MountOptions parse_mount_options(std::string_view text, uint64_t& attributes) {
 
 Result<UniqueFd> make_overlay(const Overlay& overlay, uint64_t attributes) {
   static const std::string kType = "overlay";
+  static const bool kByLayers = overlay_has_contexts();
+  if (!kByLayers) return make_overlay_by_options(overlay, attributes);
   KNARR_ASSIGN(const Context context, open_context(kType));
   auto made = make_overlay_by_layers(context, overlay, attributes);
   // EINVAL (a code of 500) is how an older kernel answers an option for one layer, at once or when it mounts. Where it meant

@@ -68,6 +68,8 @@ if [[ ${1:-} == --systemd && ! -e $out/debian.ext4 ]]; then
   rm -rf "$tree"/var/lib/apt "$tree"/var/cache/apt "$tree/usr/share/i18n"
   mkdir -p "$tree/usr/lib/modules" "$tree/lab"
   cp -a "$out/kernel/lib/modules/$version" "$tree/usr/lib/modules/"
+  chroot "$tree" depmod "$version"
+  ln -sf /dev/null "$tree/etc/systemd/system/serial-getty@.service"
   truncate -s 0 "$tree/etc/machine-id"
   truncate -s 1G "$out/debian.ext4.new"
   mke2fs -q -t ext4 -E lazy_itable_init=1 -d "$tree" "$out/debian.ext4.new"

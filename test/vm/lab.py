@@ -141,7 +141,7 @@ class Machine:
             values["LAB_DISK"] = "root" if self.disk_is_root else "data"
         if self.words:
             values["LAB_RUN"] = self.words
-        append = "console=ttyS0 panic=-1 quiet mitigations=off nokaslr random.trust_cpu=on " + " ".join(
+        append = "console=ttyS0 panic=-1 quiet no_timer_check mitigations=off nokaslr random.trust_cpu=on " + " ".join(
             f'"{key}={value}"' if " " in value else f"{key}={value}" for key, value in values.items())
         command = ["nice", "-n", "10", "qemu-system-x86_64", "-M", "pc", "-accel", "tcg", "-cpu", "max", "-smp", str(self.cpus), "-m", str(self.memory),
                    "-nodefaults", "-display", "none", "-no-reboot", "-kernel", f"{kernel}/vmlinuz", "-initrd", self.initrd, "-append", append,
@@ -169,8 +169,8 @@ class Machine:
         self.boots += 1
         self.started = time.monotonic()
         self.channel = None
-        self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=open(f"{self.directory}/qemu.log", "ab"))
+        with open(f"{self.directory}/qemu.log", "ab") as log:
+            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log)
         return self
 
     def alive(self):
@@ -188,11 +188,12 @@ class Machine:
         def attempt():
             if not self.alive():
                 raise AssertionError(f"machine {self.name} ended\n{self.console()}")
+            channel = socket.socket(socket.AF_UNIX)
             try:
-                channel = socket.socket(socket.AF_UNIX)
                 channel.connect(f"{self.directory}/lab.sock")
                 return channel
             except OSError:
+                channel.close()
                 return None
         self.channel = wait_until(f"machine {self.name} exists", attempt, seconds)
 
@@ -282,7 +283,8 @@ class Machine:
         try:
             wait_until(f"machine {self.name}: node Ready", ready, seconds)
         except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.console()}") from None
+            journal = self.run("journalctl -u knarr --no-pager 2>/dev/null | tail -n 40", check=False)[1] if self.alive() else ""
+            raise AssertionError(f"{error}\n{journal}{self.console()}") from None
         up = float(self.run("cat /proc/uptime").split()[0])
         print(f"   {self.name}: boot {self.boots}: Ready {time.monotonic() - self.started:.1f} s after power-on (kernel's clock {up:.1f} s)", file=sys.stderr, flush=True)
 

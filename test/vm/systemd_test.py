@@ -33,7 +33,7 @@ class Systemd(LabTest):
                              environment={"systemd.wants": "lab-agent.service", "SYSTEMD_COLORS": "0"})
         cls.vm.start()
         cls.vm.run("systemctl enable --now knarr", seconds=180)
-        cls.vm.wait_ready(seconds=120)
+        cls.vm.wait_ready(seconds=40)
         cls.vm.import_image()
 
     def main_pid(self):
