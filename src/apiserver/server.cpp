@@ -9,6 +9,7 @@
 #include <exception>
 
 #include "access.h"
+#include "audit_trail.h"
 #include "knarr/base/log.h"
 #include "server_impl.h"
 
@@ -24,7 +25,7 @@ bool long_running(const RequestInfo& info) {
 }
 
 bool is_openid(std::string_view path) {
-  return path == "/.well-known/openid-configuration" || path == "/openid/v1/jwks";
+  return path == "/.well-known/openid-configuration" || path == "/openid/v1/jwks" || path == "/openid/v1/jwks/";
 }
 
 class ApiServerImpl final : public ApiServer {
@@ -103,26 +104,24 @@ void ApiServerImpl::handle(const http::Request& request, http::Response& respons
     } catch (const std::exception& error) {
       log::error("apiserver", "a request failed in an unforeseen way",
                  {{"method", request.method}, {"path", request.path}, {"error", error.what()}});
+      if (exchange.audit) exchange.audit->panicked();
       response = http::Response();
       answer_status(response, internal_error("Internal error occurred: this request caused apiserver to fail"));
     }
   }
   if (counted) in_flight.fetch_sub(1);
+  if (exchange.audit) exchange.audit->answered(response);
   finish(exchange);
 }
 
 void ApiServerImpl::finish(const Exchange& exchange) {
+  fit_status(exchange.request, exchange.response);
   compress(exchange.request, exchange.response);
   auto& headers = exchange.response.headers;
   const bool cacheable =
       std::any_of(headers.begin(), headers.end(), [](const auto& header) { return header.first == "Cache-Control"; });
   if (!cacheable) headers.emplace_back("Cache-Control", "no-cache, private");
   counts_.add(exchange.info, exchange.response.status);
-  if (!options_.audit) return;
-  const http::Request& request = exchange.request;
-  options_.audit->record({exchange.info.verb, request.path, exchange.user.name, request.remote_address,
-                          request.header("User-Agent"), exchange.response.status,
-                          options_.rest->clock().mono() - exchange.began});
 }
 
 ApiServerImpl::Next ApiServerImpl::refuse_unless(Exchange& exchange, const Status& status) {
@@ -133,12 +132,16 @@ ApiServerImpl::Next ApiServerImpl::refuse_unless(Exchange& exchange, const Statu
 }
 
 ApiServerImpl::Next ApiServerImpl::authenticate(Exchange& exchange) {
-  return refuse_unless(exchange,
-                       apiserver::authenticate(options_.authenticator.get(), options_.anonymous, exchange));
+  const Status status = apiserver::authenticate(options_.authenticator.get(), options_.anonymous, exchange);
+  exchange.audit = AuditTrail::begin(options_.audit, options_.rest->clock(), exchange);
+  if (exchange.audit && !status.ok()) exchange.audit->refused_credentials();
+  return refuse_unless(exchange, status);
 }
 
 ApiServerImpl::Next ApiServerImpl::impersonate(Exchange& exchange) {
-  return refuse_unless(exchange, apiserver::impersonate(options_.authorizer.get(), exchange));
+  const Status status = apiserver::impersonate(options_.authorizer.get(), exchange);
+  if (exchange.audit && exchange.impersonator) exchange.audit->impersonates(exchange.user);
+  return refuse_unless(exchange, status);
 }
 
 ApiServerImpl::Next ApiServerImpl::authorize(Exchange& exchange) {
@@ -147,7 +150,7 @@ ApiServerImpl::Next ApiServerImpl::authorize(Exchange& exchange) {
 
 // What others need to check this server's ServiceAccount tokens (OpenID Connect discovery).
 void ApiServerImpl::serve_openid(const http::Request& request, http::Response& response) const {
-  const bool keys = request.path == "/openid/v1/jwks";
+  const bool keys = request.path.starts_with("/openid/v1/jwks");
   response.set_header("Content-Type", keys ? "application/jwk-set+json" : "application/json");
   response.set_header("Cache-Control", "public, max-age=3600");
   response.body = keys ? options_.service_accounts->jwks_json()
@@ -170,7 +173,7 @@ ApiServerImpl::Next ApiServerImpl::serve(Exchange& exchange) {
                                 .with_details({}));
   } else if (options_.service_accounts && is_openid(request.path)) {
     serve_openid(request, response);
-  } else if (request.path == "/version") {
+  } else if (request.path == "/version" || request.path == "/version/") {
     response.set_header("Content-Type", "application/json");
     response.body = version_;
   } else if (request.path == "/metrics") {
@@ -179,9 +182,7 @@ ApiServerImpl::Next ApiServerImpl::serve(Exchange& exchange) {
   } else if (!serve_health(request, response, checks_) &&
              !serve_discovery(request, response, documents_, *catalog, options_.external_address) &&
              !serve_openapi(request, response, documents_, *catalog)) {
-    response.status = 404;  // not a path of the API, so no Status either
-    response.set_header("Content-Type", "text/plain; charset=utf-8");
-    response.body = "404 page not found\n";
+    answer_no_such_path(response);
   }
   return Next::kAnswered;
 }
