@@ -9,12 +9,22 @@
 #include "knarr/codec/json.h"
 #include "knarr/codec/yaml.h"
 #include "knarr/schema/protobuf.h"
+#include "render.h"
 
 namespace knarr::apiserver {
 
 namespace {
 
-constexpr std::string_view kSupported = "application/json, application/yaml";
+constexpr std::string_view kProtobuf = "application/vnd.kubernetes.protobuf";
+
+std::string_view supported(Forms forms) {
+  switch (forms) {
+    case Forms::kCustom: return "application/json, application/yaml";
+    case Forms::kStream: return "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
+    case Forms::kCustomStream: return "application/json;stream=watch";
+    default: return "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+  }
+}
 
 std::string_view trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
@@ -66,7 +76,13 @@ bool wants_pretty(const http::Request& request) {
 
 // False where the clause asks for something that is not spoken here.
 bool accept(const Clause& clause, Forms forms, Output& out) {
-  if (clause.type == "application/yaml" || clause.type == "application/x-yaml" || clause.type == "text/yaml") {
+  const bool stream = forms == Forms::kStream || forms == Forms::kCustomStream;
+  const bool custom = forms == Forms::kCustom || forms == Forms::kCustomStream;
+  if (clause.type == kProtobuf) {
+    out.protobuf = true;
+    if (custom && clause.as != "PartialObjectMetadata" && clause.as != "PartialObjectMetadataList") return false;
+  } else if (!stream &&
+             (clause.type == "application/yaml" || clause.type == "application/x-yaml" || clause.type == "text/yaml")) {
     out.yaml = true;
   } else if (clause.type != "application/json" && clause.type != "*/*" && clause.type != "application/*") {
     return false;
@@ -74,14 +90,14 @@ bool accept(const Clause& clause, Forms forms, Output& out) {
   if (clause.pretty) out.pretty = true;
   if (clause.as.empty()) return true;
   const bool meta =
-      forms == Forms::kMeta && clause.group == "meta.k8s.io" && (clause.version == "v1" || clause.version == "v1beta1");
+      (forms == Forms::kMeta || stream || custom) && clause.group == "meta.k8s.io" && (clause.version == "v1" || clause.version == "v1beta1");
   if (meta && clause.as == "Table") {
     out.shape = Shape::kTable;
   } else if (meta && clause.as == "PartialObjectMetadata") {
     out.shape = Shape::kPartial;
   } else if (meta && clause.as == "PartialObjectMetadataList") {
     out.shape = Shape::kPartialList;
-  } else if (forms == Forms::kDiscovery && clause.as == "APIGroupDiscoveryList" &&
+  } else if (forms == Forms::kDiscovery && !out.protobuf && clause.as == "APIGroupDiscoveryList" &&
              clause.group == "apidiscovery.k8s.io" && clause.version == "v2") {
     out.discovery = true;
     return true;
@@ -108,7 +124,16 @@ Result<Output> negotiate_output(const http::Request& request, Forms forms) {
     Output out = base;
     if (accept(clause, forms, out)) return out;
   }
-  return not_acceptable_error(kSupported);
+  return not_acceptable_error(supported(forms));
+}
+
+void fit_status(const http::Request& request, http::Response& response) {
+  constexpr std::string_view kStatus = R"({"kind":"Status","apiVersion":"v1",)";
+  if (response.takeover || !std::string_view(response.body).starts_with(kStatus)) return;
+  const auto output = negotiate_output(request, Forms::kPlain);
+  if (!output.ok() || (!output->yaml && !output->protobuf && !output->pretty)) return;
+  response.body = format_json(std::move(response.body), *output);
+  response.set_header("Content-Type", output->content_type());
 }
 
 std::string media_type(std::string_view header) {

@@ -14,18 +14,24 @@ enum class Shape { kObject, kTable, kPartial, kPartialList };
 struct Output {
   Shape shape = Shape::kObject;
   bool yaml = false;
+  bool protobuf = false;
   bool pretty = false;
   bool discovery = false;                   // as=APIGroupDiscoveryList;g=apidiscovery.k8s.io;v=v2
   std::string meta_version = "v1";          // of meta.k8s.io, for tables and partial objects
   std::string include_object = "Metadata";  // of a table's rows: None, Metadata, Object
 
-  std::string_view content_type() const { return yaml ? "application/yaml" : "application/json"; }
+  std::string_view content_type() const {
+    return protobuf ? "application/vnd.kubernetes.protobuf" : yaml ? "application/yaml" : "application/json";
+  }
 };
 
 // Which transformed forms a path has besides the plain one.
 enum class Forms {
   kPlain,
   kMeta,       // tables and metadata only: resources
+  kCustom,     // the same, of custom resources: their own objects have no protobuf form
+  kStream,     // as kMeta, for a watch: a form in which objects can follow each other
+  kCustomStream,
   kDiscovery,  // aggregated: /api and /apis
 };
 
@@ -34,6 +40,9 @@ Result<Output> negotiate_output(const http::Request& request, Forms forms);
 
 // A body as JSON text, from JSON, YAML or Kubernetes' protobuf (what Go clients send); 415 for other content types.
 Result<std::string> body_as_json(const http::Request& request);
+
+// Errors as the client wants them: a Status that stands in the answer as JSON is put into another form where that is asked for.
+void fit_status(const http::Request& request, http::Response& response);
 
 // The media type of a header without its parameters, in lower case.
 std::string media_type(std::string_view header);

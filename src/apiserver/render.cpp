@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include "knarr/apiserver/document.h"
+#include "knarr/apiserver/errors.h"
 #include "knarr/codec/json.h"
 #include "knarr/codec/yaml.h"
 #include "knarr/schema/machinery.h"
+#include "knarr/schema/protobuf.h"
 
 namespace knarr::apiserver {
 
@@ -59,9 +61,13 @@ void append_pod_conditions(std::string& out, const json::Value& pod) {
 }  // namespace
 
 std::string format_json(std::string text, const Output& output) {
-  if (!output.yaml && !output.pretty) return text;
+  if (!output.yaml && !output.pretty && !output.protobuf) return text;
   const auto document = json::parse(text);
   if (!document.ok()) return text;
+  if (output.protobuf) {
+    auto encoded = schema::encode_protobuf(*document);
+    return encoded.ok() ? std::move(*encoded) : text;
+  }
   return output.yaml ? yaml::dump(*document) : json::dump_pretty(*document) + "\n";
 }
 
@@ -135,7 +141,62 @@ std::string Renderer::plain(std::string_view bytes) const {
 
 std::string Renderer::object(std::string_view bytes) const { return format_json(plain(bytes), output_); }
 
+void Renderer::append_message(std::string& out, std::string_view bytes) const {
+  std::string message;
+  if (output_.shape == Shape::kObject) {
+    if (const auto document = json::parse(bytes); document.ok())
+      schema::append_protobuf_message(message, *resource_.type, *document);
+  } else if (const auto metadata = json::parse(metadata_text(bytes)); metadata.ok()) {
+    std::string inner;
+    schema::append_protobuf_message(inner, *schema::find_type("meta/v1.ObjectMeta"), *metadata);
+    schema::append_protobuf_field(message, 1, inner);
+  }
+  schema::append_protobuf_field(out, 2, message);
+}
+
+std::string Renderer::protobuf_list(const ListAnswer& list) const {
+  json::Document metadata(rapidjson::kObjectType);
+  auto& alloc = metadata.GetAllocator();
+  json::set(metadata, "resourceVersion", std::to_string(list.revision), alloc);
+  if (!list.continue_token.empty()) json::set(metadata, "continue", list.continue_token, alloc);
+  if (list.remaining) json::set(metadata, "remainingItemCount", json::Value(*list.remaining), alloc);
+  std::string head, message, out;
+  schema::append_protobuf_message(head, *schema::find_type("meta/v1.ListMeta"), metadata);
+  schema::append_protobuf_field(message, 1, head);
+  for (const auto& object : list.objects) append_message(message, object->value);
+  if (output_.shape == Shape::kObject) {
+    schema::append_protobuf_envelope(out, group_version(resource_), fmt::format("{}List", resource_.kind), message);
+  } else {
+    schema::append_protobuf_envelope(out, fmt::format("meta.k8s.io/{}", output_.meta_version), "PartialObjectMetadataList",
+                                     message);
+  }
+  return out;
+}
+
+// A frame is a WatchEvent with its size before it, which holds the object with its own envelope. What many watches tell one after
+// the other is encoded once.
+void Renderer::protobuf_frame(std::string& out, const WatchItem& item) const {
+  thread_local struct {
+    store::ObjectPtr object;
+    Shape shape = Shape::kObject;
+    std::string bytes;
+  } last;
+  std::string own;
+  const bool kept = item.object && item.body.empty() && last.object == item.object && last.shape == output_.shape;
+  if (!kept) {
+    own = format_json(item.type == WatchType::kError ? std::string(item.bytes()) : plain(item.bytes()), output_);
+    if (item.object && item.body.empty()) last = {item.object, output_.shape, own};
+  }
+  std::string raw, event;
+  schema::append_protobuf_field(raw, 1, kept ? last.bytes : own);
+  schema::append_protobuf_field(event, 1, to_string(item.type));
+  schema::append_protobuf_field(event, 2, raw);
+  for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(event.size() >> shift);
+  out += event;
+}
+
 std::string Renderer::list(const ListAnswer& list) const {
+  if (output_.protobuf) return protobuf_list(list);
   if (output_.shape == Shape::kObject) return format_json(list.to_json(), output_);
   std::string metadata = fmt::format(R"("resourceVersion":"{}")", list.revision);
   if (!list.continue_token.empty()) metadata += fmt::format(R"(,"continue":"{}")", list.continue_token);
@@ -157,6 +218,7 @@ std::string Renderer::list(const ListAnswer& list) const {
 }
 
 void Renderer::watch_frame(std::string& out, const WatchItem& item) {
+  if (output_.protobuf) return protobuf_frame(out, item);
   out += "{\"type\":\"";
   out += to_string(item.type);
   out += "\",\"object\":";

@@ -1,4 +1,4 @@
-// Stored bytes in the form that a client asked for: as they are, as a table, as metadata only; as JSON or YAML.
+// Stored bytes in the form that a client asked for: as they are, as a table, as metadata only; as JSON, YAML or protobuf.
 #pragma once
 
 #include <string>
@@ -20,6 +20,9 @@ class Renderer {
   void watch_frame(std::string& out, const WatchItem& item);
 
  private:
+  void append_message(std::string& out, std::string_view bytes) const;  // of an object in a list
+  std::string protobuf_list(const ListAnswer& list) const;
+  void protobuf_frame(std::string& out, const WatchItem& item) const;
   std::string plain(std::string_view bytes) const;
   std::string partial(std::string_view bytes) const;
   void append_table_head(std::string& out, std::string_view metadata, bool columns) const;
@@ -31,7 +34,7 @@ class Renderer {
   bool columns_shown_ = false;
 };
 
-// Any JSON text in the output's format: pretty or as YAML where that is wanted.
+// Any JSON text in the output's format: pretty, as YAML or as protobuf where that is wanted and there is such a form.
 std::string format_json(std::string text, const Output& output);
 
 // The text of metadata in stored bytes, an object; "{}" where there is none.

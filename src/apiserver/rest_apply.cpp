@@ -14,9 +14,12 @@ Result<Answer> Rest::Impl::apply(RequestContext& context, const Target& target, 
   const schema::Resource& resource = *target.resource;
   auto config = yaml::parse(body);
   if (config.ok() && config->IsNull()) config->SetObject();
-  if (!config.ok() || !config->IsObject())
-    return bad_request(fmt::format("error decoding YAML: {}",
-                                   config.ok() ? "the configuration is no object" : config.status().message()));
+  if (!config.ok()) return bad_request(fmt::format("error decoding YAML: {}", config.status().message()));
+  if (!config->IsObject())
+    return bad_request(fmt::format(
+        "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go value of type "
+        "map[string]interface {{}}",
+        config->IsArray() ? "array" : config->IsString() ? "string" : config->IsNumber() ? "number" : "bool"));
   const auto applied = [&](const json::Value* live) {
     const std::string time = format_time(now());
     return schema::apply(resource, {context.field_manager, target.subresource, time}, context.force, live, *config);

@@ -229,6 +229,7 @@ class Decoder {
         }
       }
       case Shape::kAny: {
+        if (field.type) return type_or_else(field, entry.bytes, depth);
         KNARR_ASSIGN(auto parts, small_message(entry.bytes));
         if (parts[1].bytes.empty()) return Value();
         KNARR_ASSIGN(const Document document, json::parse(parts[1].bytes));
@@ -238,6 +239,33 @@ class Decoder {
         break;
     }
     return malformed(fmt::format("{} cannot be read", field.name));
+  }
+
+  // A part of a JSON schema that is a schema or something else: a message with a field for each.
+  Result<Value> type_or_else(const Field& field, std::string_view bytes, int depth) {
+    const bool flag = field.any == AnyKind::kTypeOrBool;
+    Value list(rapidjson::kArrayType), one;
+    Reader reader(bytes);
+    Entry entry;
+    while (true) {
+      KNARR_ASSIGN(const bool more, reader.next(entry));
+      if (!more) break;
+      if (flag && entry.number == 1 && !one.IsObject()) {
+        one = Value(entry.varint != 0);
+      } else if (!flag && entry.number == 2 && field.any == AnyKind::kTypeOrStrings) {
+        list.PushBack(json::string(entry.bytes, alloc_), alloc_);
+      } else if (entry.wire == kBytes) {
+        Value object(rapidjson::kObjectType);
+        KNARR_RETURN_IF_ERROR(message(*field.type, 0, entry.bytes, object, depth + 1));
+        if (entry.number == (flag ? 2U : 1U)) {
+          one = std::move(object);
+        } else {
+          list.PushBack(object, alloc_);
+        }
+      }
+    }
+    if (!one.IsNull()) return one;
+    return list;
   }
 
   Result<Value> time(Shape shape, std::string_view bytes) {
@@ -255,6 +283,8 @@ class Decoder {
   Allocator& alloc_;
 };
 
+}  // namespace
+
 const Type* find_kind_type(std::string_view api_version, std::string_view kind) {
   static const auto by_kind = [] {
     std::map<std::string, const Type*, std::less<>> map;
@@ -271,8 +301,6 @@ const Type* find_kind_type(std::string_view api_version, std::string_view kind) 
   const auto found = by_kind.find(fmt::format("{} {}", api_version, kind));
   return found == by_kind.end() ? nullptr : found->second;
 }
-
-}  // namespace
 
 Result<Document> decode_protobuf(std::string_view bytes) {
   if (bytes.substr(0, kMagic.size()) != kMagic)

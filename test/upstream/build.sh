@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds one of upstream's programs from its Go module and prints where it is:
-# build.sh kubectl|kube-apiserver|kube-controller-manager|kube-scheduler|kubelet|kine
+# build.sh kubectl|kube-apiserver|kube-controller-manager|kube-scheduler|kubelet|kine|protojson
 # What was built stays under build/upstream/ for the next call.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -25,6 +25,9 @@ if [[ ! -x $program ]]; then
       v=k8s.io/component-base/version
       (cd "$here" && go build -ldflags "-s -w -X $v.gitVersion=v$version -X $v.gitMajor=1 -X $v.gitMinor=36" \
         -o "$program" "k8s.io/kubernetes/cmd/$name") >&2
+      ;;
+    protojson)
+      (cd "$here" && go build -o "$program" ./protojson) >&2
       ;;
     *)
       echo "build.sh: unknown program $name" >&2
