@@ -3,7 +3,7 @@
 #
 #   test/run.sh                   what CI runs: unit tests (release, asan, tsan), black-box tests, lint
 #   test/run.sh --preset NAME     unit and black-box tests of one preset: release, debug, asan or tsan
-#   test/run.sh --all             also the slow ones: the black-box suite under asan and tsan, benchmarks, fuzzing
+#   test/run.sh --all             also the slow ones: the black-box suite under asan and tsan, benchmarks, fuzzing, virtual machines
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
@@ -120,6 +120,7 @@ else
 fi
 if $all; then
   check fuzz test/fuzz/run.sh 30
+  ((EUID == 0)) && check vm test/vm/run.sh
   check bench test/bench/run.sh
 fi
 
