@@ -169,7 +169,7 @@ class AgentImpl : public Agent {
     services.data_dir = options_.data_dir;
     services.node_name = options_.node_name;
     services.node_ip = [this] { return node_ip(); };
-    std::tie(services.api_host, services.api_port) = api_address(options_.server_url, options_.node_ip);
+    std::tie(services.api_host, services.api_port) = api_address(options_.server_url, node_ip());
     services.runtime = runtime_.get();
     services.images = images_.get();
     services.handlers = handlers_.get();
