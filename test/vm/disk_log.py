@@ -1,7 +1,7 @@
 """What a power cut leaves of a disk: QEMU's blklogwrites records each write and flush; whatever was not flushed may be lost or torn."""
 import random
-import shutil
 import struct
+import subprocess
 
 MAGIC = 0x6A736677736872  # of the Linux dm-log-writes format
 FLUSH, FUA, DISCARD = 1, 2, 4
@@ -32,12 +32,19 @@ def read_log(path):
     return entries
 
 
-def disk_after_power_cut(base, log_path, result, chance=random):
-    """Writes `result`: `base` with all writes up to the last flush, and of the later ones each whole, torn or not at all.
+def copy_sparse(source, target):
+    subprocess.run(["cp", "--sparse=always", source, target], check=True)
+
+
+def disk_after_power_cut(base, log_path, result, chance=random, somewhere=False):
+    """Writes `result`: `base` with all writes up to the last flush, and of the later ones each whole, torn or not at all. With
+    `somewhere` the power goes at a random entry of the log, not at its end.
     Answers how many writes there were, and how many of them had not been flushed."""
     entries = read_log(log_path)
+    if somewhere and entries:
+        entries = entries[:chance.randrange(len(entries)) + 1]
     flushed = max((i + 1 for i, entry in enumerate(entries) if entry[2] & FLUSH), default=0)
-    shutil.copyfile(base, result)
+    copy_sparse(base, result)
     writes = unflushed = 0
     with open(result, "r+b") as disk, open(log_path, "rb") as log:
         for i, (first, length, flags, at) in enumerate(entries):
