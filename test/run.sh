@@ -114,6 +114,12 @@ else
   check lint-thread-safety test/lint/thread-safety.sh
   [[ -x build/release/store_kill_loop ]] && check store-kill-loop build/release/store_kill_loop 200
   ((EUID == 0)) && check quickstart examples/quickstart.sh --once
+  if ((EUID == 0)) && command -v go >/dev/null; then
+    check conformance-quick test/conformance/run.sh --quick
+  else
+    skipped=$((skipped + 1))
+    echo "skip  conformance-quick: needs root and Go"
+  fi
   run_preset asan $all
   check fuzz-smoke test/fuzz/run.sh --smoke build/asan 2
   run_preset tsan $all
@@ -122,6 +128,7 @@ if $all; then
   check fuzz test/fuzz/run.sh 30
   ((EUID == 0)) && check vm test/vm/run.sh
   check bench test/bench/run.sh
+  check conformance test/conformance/run.sh
 fi
 
 echo

@@ -15,6 +15,7 @@ from cluster import Nodes, harness
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.path.join(ROOT, "build/conformance")
+QUICK = ("apimachinery", "common", "instrumentation")  # what suite/quick_test.go takes along
 EXPECTED = os.path.join(HERE, "expected.tsv")
 # The images that conformance tests run, by the beginnings of their names.
 IMAGES = ("pause", "busybox", "agnhost", "nginx", "nonroot", "nonewprivs", "kitten", "nautilus", "glibc-dns-testing")
@@ -53,7 +54,8 @@ def options():
     parser.add_argument("--limit", type=int, default=90, metavar="SECONDS",
                         help="what a step of a test may take, where classes.tsv does not give it more; 0 for upstream's own limits")
     parser.add_argument("--nodes", type=int, default=2, metavar="N", help="nodes of the cluster")
-    parser.add_argument("--suite", choices=("all", "quick"), default="all", help="quick: fewer packages, built in less time")
+    parser.add_argument("--quick", action="store_true",
+                        help="what every change runs: expected and short tests of classes A1 and A2, from a suite of fewer packages; one node")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="the suite speaks JSON (the default here)")
     form.add_argument("--protobuf", action="store_true", help="the suite speaks protobuf, as is its own default")
@@ -107,18 +109,30 @@ def choose(arguments, expected):
     unknown = [name for name in wanted if name not in CLASSES]
     if unknown:
         sys.exit(f"run.sh: there is no class {unknown[0]}; there are {', '.join(CLASSES)} and all")
+    if arguments.quick:
+        wanted = [name for name in wanted if name.startswith("A")]
     return {row["test"]: row for row in read_table(os.path.join(HERE, "classes.tsv"))
             if row["class"] in wanted and re.search(arguments.focus, row["test"])
             and not (arguments.skip and re.search(arguments.skip, row["test"]))
-            and (not arguments.expected or row["test"] in expected)}
+            and (not (arguments.expected or arguments.quick) or row["test"] in expected)
+            and (not arguments.quick or (row["seconds"] == "-" and row["package"].split("/")[0] in QUICK))}
 
 
-def run(tests, arguments, nodes, runner, suite, attempt):
-    """Runs tests by name; name → {state, seconds, failure, log}."""
-    results = os.path.join(BUILD, f"results-{attempt}")
-    shutil.rmtree(results, ignore_errors=True)
+def run_directory():
+    """Where this run keeps what it writes; those of the last few runs stay."""
+    runs = sorted(glob.glob(os.path.join(BUILD, "run-*")), key=os.path.getmtime)
+    for old in runs[:-4]:
+        shutil.rmtree(old, ignore_errors=True)
+    directory = os.path.join(BUILD, f"run-{time.strftime('%m%d-%H%M%S')}-{os.getpid()}")
+    os.makedirs(directory)
+    return directory
+
+
+def run(tests, arguments, nodes, directory, runner, suite, attempt):
+    """Runs tests by name; name → {state, seconds, failure, log}, logs below the run's directory."""
+    results = os.path.join(directory, f"attempt-{attempt}")
     os.makedirs(results)
-    longer = os.path.join(BUILD, "longer.tsv")
+    longer = os.path.join(directory, "longer.tsv")
     with open(longer, "w") as f:
         f.writelines(f"{row['seconds']}\t{name}\n" for name, row in tests.items() if row["seconds"] != "-")
     focus = "^Kubernetes e2e suite (" + "|".join(re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", name) for name in tests) + ")$"
@@ -127,13 +141,15 @@ def run(tests, arguments, nodes, runner, suite, attempt):
                f"--ginkgo.focus={focus}", f"--kubeconfig={nodes.cluster.kubeconfig}", f"--host={nodes.server}", "--provider=skeleton",
                f"--kube-api-content-type={content}", f"--kubectl-path={harness.kubectl_path()}", "--dump-logs-on-failure=false", "--disable-log-dump",
                f"--limit={arguments.limit}s", f"--longer={longer}", f"--results={results}", "--num-nodes=-1", "--allowed-not-ready-nodes=0", "--report-dir="]
-    with open(os.path.join(BUILD, f"run-{attempt}.log"), "w") as log:
-        subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=BUILD)
+    with open(os.path.join(results, "suite.log"), "w") as log:
+        subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=directory)
     found = {}
     for path in glob.glob(results + "/*.jsonl"):
         with open(path) as f:
             for line in f:
                 entry = json.loads(line)
+                if "log" in entry:
+                    entry["log"] = f"attempt-{attempt}/{entry['log']}"
                 found[entry["test"]] = entry
     return found
 
@@ -141,7 +157,7 @@ def run(tests, arguments, nodes, runner, suite, attempt):
 def first_line(entry):
     """What failed, in a line: the deepest error that the text tells."""
     lines = [line.strip() for line in entry.get("failure", "").splitlines() if line.strip()]
-    lines = [line for line in lines if not re.match(r"^(\{|\}|<|s?: |occurred$|to |Expected|Told to stop|In \[|A node timeout|This is the Progress)", line)] or lines
+    lines = [line for line in lines if not re.match(r"^(\{|\}|<|s?: |occurred$|to |Expected|Told to stop|A node timeout)", line)] or lines
     return " ".join(lines[:2])[:240]
 
 
@@ -150,7 +166,7 @@ def cause(entry):
     return next((name for name, pattern in CAUSES if re.search(pattern, text, re.I)), "other")
 
 
-def report(tests, found, expected):
+def report(tests, found, expected, directory):
     """Writes the table and prints the summary; answers the tests that should have passed and did not, and those that newly pass."""
     rows = []
     causes = collections.Counter()
@@ -162,7 +178,7 @@ def report(tests, found, expected):
             why = first_line(entry) if entry else ""
             causes[(kind, cause(entry) if entry else "not run")] += 1
         rows.append((name, kind, state, f"{entry['seconds']:.1f}" if entry else "-", cause(entry) if entry and state != "passed" else "-", why, entry.get("log", "-") if entry else "-"))
-    write_table(os.path.join(BUILD, "results.tsv"), ("test", "class", "result", "seconds", "cause", "failure", "log"), rows)
+    write_table(os.path.join(directory, "results.tsv"), ("test", "class", "result", "seconds", "cause", "failure", "log"), rows)
     for kind, meaning in CLASSES.items():
         of_kind = [row for row in rows if row[1] == kind]
         if of_kind:
@@ -181,27 +197,28 @@ def main():
     if not tests:
         sys.exit("run.sh: no test is chosen")
     os.makedirs(BUILD, exist_ok=True)
-    runner, suite = build_suite(arguments.suite)
+    runner, suite = build_suite("quick" if arguments.quick else "all")
     images = []
     if any(row["class"] in ("B", "N") for row in tests.values()):
         images = subprocess.run([os.path.join(ROOT, "test/images/build.sh"), *IMAGES], stdout=subprocess.PIPE, text=True).stdout.split()
-    nodes = Nodes(arguments.nodes, images)
+    directory = run_directory()
+    nodes = Nodes(1 if arguments.quick else arguments.nodes, images)
     try:
         nodes.start()
         begun = time.monotonic()
-        found = run(tests, arguments, nodes, runner, suite, 1)
+        found = run(tests, arguments, nodes, directory, runner, suite, 1)
         again = {name: row for name, row in tests.items() if name in expected and found.get(name, {}).get("state") != "passed"}
         if again:
             say(f"{len(again)} that passed before did not; once more")
-            found.update(run(again, arguments, nodes, runner, suite, 2))
+            found.update(run(again, arguments, nodes, directory, runner, suite, 2))
         cpu, resident = nodes.usage()
         say(f"{len(tests)} tests in {time.monotonic() - begun:.0f} s; the server used {cpu:.1f} s of CPU and holds {resident / 1024:.0f} MiB")
     finally:
         for path in nodes.logs():
             if os.path.exists(path):
-                shutil.copy(path, BUILD)
+                shutil.copy(path, directory)
         problems = nodes.close()
-    lost, new = report(tests, found, expected)
+    lost, new = report(tests, found, expected, directory)
     for name in new:
         say(f"newly passes: {name}")
     for name in lost:
@@ -211,7 +228,7 @@ def main():
     if arguments.update and new:
         write_table(EXPECTED, ["test"], [[name] for name in sorted(expected | set(new))])
     passed = sum(entry.get("state") == "passed" for entry in found.values())
-    say(f"table: {os.path.join(BUILD, 'results.tsv')}, logs beside it")
+    say(f"table: {directory}/results.tsv, logs beside it")
     say(f"{passed} passed, {len(tests) - passed} failed, {len(lost)} of them passed before")
     return 1 if lost or problems else 0
 

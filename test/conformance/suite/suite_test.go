@@ -70,11 +70,11 @@ func readLongLimits() error {
 	return nil
 }
 
-// limitOf is the time of a step: a test is known by the end of its name here.
+// limitOf is the time of a step: a test is known by a part of its name here, without the tags that upstream's framework adds.
 func limitOf(kind types.NodeType, text string) time.Duration {
 	if kind.Is(types.NodeTypeIt) {
 		for name, long := range longLimits {
-			if strings.HasSuffix(name, " "+text) {
+			if strings.Contains(name, " "+text) {
 				return long
 			}
 		}
@@ -114,7 +114,9 @@ func record(report ginkgo.SpecReport) {
 		var steps strings.Builder
 		last := ""
 		for _, event := range report.SpecEvents.WithType(types.SpecEventByStart) {
-			last = event.Message
+			if event.TimelineLocation.Order < report.Failure.TimelineLocation.Order {
+				last = event.Message
+			}
 			fmt.Fprintf(&steps, "%s %s\n", event.TimelineLocation.Time.Format("15:04:05.000"), event.Message)
 		}
 		if report.State.Is(types.SpecStateTimedout) { // what it was waiting for says more
