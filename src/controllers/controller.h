@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "controllers/publications.h"
 #include "knarr/client/events.h"
 #include "knarr/client/informer.h"
 #include "knarr/client/workqueue.h"
@@ -25,6 +26,7 @@ struct Context {
   const Options& options;
   client::Informers& informers;
   client::Transport& transport;
+  Publications* publications = nullptr;  // null in tests of those that need none
 };
 
 class Controller {
@@ -43,6 +45,9 @@ inline std::vector<std::string> node_of(const Pod& pod) {
 std::unique_ptr<Controller> make_cluster_role_aggregation_controller(Context context);
 std::unique_ptr<Controller> make_namespace_controller(Context context);
 std::unique_ptr<Controller> make_garbage_collector(Context context);
+std::unique_ptr<Controller> make_quota_controller(Context context);
+std::unique_ptr<Controller> make_disruption_controller(Context context);
+std::unique_ptr<Controller> make_storage_protection_controller(Context context);
 std::unique_ptr<Controller> make_pod_garbage_controller(Context context);
 std::unique_ptr<Controller> make_node_cidr_controller(Context context);
 std::unique_ptr<Controller> make_node_lifecycle_controller(Context context);

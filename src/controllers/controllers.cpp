@@ -12,6 +12,9 @@ namespace {
 constexpr ControllerEntry kControllers[] = {
     {"namespace", make_namespace_controller},
     {"garbage-collector", make_garbage_collector},
+    {"resource-quota", make_quota_controller},
+    {"disruption", make_disruption_controller},
+    {"storage-protection", make_storage_protection_controller},
     {"pod-garbage", make_pod_garbage_controller},
     {"node-cidr", make_node_cidr_controller},
     {"node-lifecycle", make_node_lifecycle_controller},
@@ -35,10 +38,11 @@ constexpr std::string_view kNamespaces[] = {"default", "kube-system", "kube-publ
 
 class Running : public Controllers {
  public:
-  explicit Running(Options options) : options_(std::move(options)), informers_(options_.transport) {
+  explicit Running(Options options)
+      : options_(std::move(options)), informers_(options_.transport), publications_(*options_.rest) {
     for (const ControllerEntry& entry : kControllers) {
       Loop& loop = loops_.emplace_back();
-      loop.controller = entry.make({options_, informers_, *options_.transport});
+      loop.controller = entry.make({options_, informers_, *options_.transport, &publications_});
       loop.queue = std::make_unique<client::WorkQueue>(client::WorkQueue::Options{.name = std::string(entry.name),
                                                                                   .retry_base = milliseconds(5),
                                                                                   .retry_limit = seconds(60),
@@ -46,6 +50,7 @@ class Running : public Controllers {
       loop.controller->watch(*loop.queue);
     }
     informers_.start();
+    publications_.start();
     for (Loop& loop : loops_) {
       loop.workers = client::run_workers(*loop.queue, 1, [this, &loop](const std::string& key) -> Status {
         // A controller that acts on half of what there is would delete the other half.
@@ -57,6 +62,7 @@ class Running : public Controllers {
 
   ~Running() override {
     informers_.stop();
+    publications_.stop();
     for (Loop& loop : loops_) loop.workers.stop();
   }
 
@@ -69,6 +75,7 @@ class Running : public Controllers {
 
   const Options options_;
   client::Informers informers_;
+  Publications publications_;
   std::deque<Loop> loops_;
 };
 

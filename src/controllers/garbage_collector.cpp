@@ -9,10 +9,9 @@
 #include <set>
 
 #include "controllers/controller.h"
-#include "controllers/served.h"
+#include "controllers/publications.h"
 #include "knarr/apiserver/document.h"
 #include "knarr/apiserver/extract.h"
-#include "knarr/base/log.h"
 #include "knarr/base/sync.h"
 
 namespace knarr::controllers {
@@ -27,10 +26,8 @@ using json::Value;
 using store::ObjectPtr;
 
 constexpr std::string_view kOrphan = "orphan", kForeground = "foregroundDeletion";
-constexpr std::string_view kEvents = "";  // the key of the queue that stands for "the store published something"
 constexpr std::string_view kDefinitions = "customresourcedefinitions.apiextensions.k8s.io";
-constexpr size_t kEventsAtOnce = 256;
-constexpr milliseconds kGathering{5};  // so that many writes in a row wake it up once
+constexpr std::string_view kGone = "gone:";  // before the uid of an owner, in the queue's keys
 
 struct Owner {
   std::string api_version, kind, name, uid;
@@ -62,10 +59,6 @@ bool owned(const store::Object& object) {
                      [](const auto& entry) { return entry.first == apiserver::kIndexOwnerUid; });
 }
 
-bool mentions(const store::Object& object, std::string_view text) {
-  return object.value.find(text) != std::string::npos;
-}
-
 bool has_finalizer(const Value& object, std::string_view name) {
   const auto all = apiserver::finalizers_of(object);
   return std::find(all.begin(), all.end(), name) != all.end();
@@ -81,124 +74,68 @@ class GarbageCollector : public Controller {
   explicit GarbageCollector(Context context)
       : rest_(*context.options.rest),
         store_(rest_.store()),
+        publications_(*context.publications),
         events_(client::EventRecorder::make(context.options.transport, {.component = "garbage-collector-controller"})) {
     request_.user = auth::internal_user("generic-garbage-collector");
   }
-  ~GarbageCollector() override {
-    if (listener_ != 0) store_.remove_listener(listener_);
-  }
 
   void watch(client::WorkQueue& queue) override {
-    listener_ = store_.add_listener([this, &queue](std::span<const store::ResourceId> resources, store::Revision) {
-      Lock lock(mutex_);
-      const bool first = published_.empty();
-      published_.insert(resources.begin(), resources.end());
-      if (first) queue.add_after(kEvents, kGathering);
-    });
-    queue.add(kEvents);
+    publications_.subscribe(
+        "", {.event = [this, &queue](const auto& resource, const auto& event) { on_event(resource, event, queue); },
+             .present =
+                 [&queue](const auto&, const ObjectPtr& object) {
+                   if (owned(*object) || waits(*object)) queue.add(key_of(*object));
+                 }});
   }
 
   Status reconcile(const std::string& key, client::WorkQueue& queue) override {
-    if (key == kEvents) return follow(queue);
+    if (key.starts_with(kGone)) {
+      attempt(dependents_of(key.substr(kGone.size())), queue);
+      return {};
+    }
     const size_t colon = key.find(':');
-    const Followed* followed = find(static_cast<store::ResourceId>(std::stoul(key.substr(0, colon))));
-    if (!followed) return {};
-    const ObjectPtr object = store_.get(followed->id, key.substr(colon + 1));
-    return object ? look_at({followed->resource, object}) : Status();
+    const store::ResourceId id = static_cast<store::ResourceId>(std::stoul(key.substr(0, colon)));
+    const ObjectPtr object = store_.get(id, key.substr(colon + 1));
+    if (!object) return {};
+    for (const auto& followed : *publications_.resources())
+      if (followed.id == id) return look_at({followed.resource, object});
+    return {};
   }
 
  private:
-  struct Followed {
-    const schema::Resource* resource;
-    store::ResourceId id;
-    std::unique_ptr<store::Cursor> cursor;
-  };
   struct Item {
-    const schema::Resource* resource;
+    schema::ResourceRef resource;
     ObjectPtr object;
   };
 
-  static std::string key_of(const Item& item) { return fmt::format("{}:{}", item.object->resource, item.object->key); }
+  static std::string key_of(const store::Object& object) { return fmt::format("{}:{}", object.resource, object.key); }
 
   static apiserver::Target target_of(const Item& item) {
     const auto [ns, name] = apiserver::split_key(item.object->key);
-    return {item.resource, "", ns, name};
-  }
-
-  const Followed* find(store::ResourceId id) const {
-    for (const Followed& followed : followed_)
-      if (followed.id == id) return &followed;
-    return nullptr;
+    return {item.resource.get(), "", ns, name};
   }
 
   // --- what happened ---
 
-  // Everything that was published since the last call. Resources that came meanwhile are followed from now on.
-  Status follow(client::WorkQueue& queue) {
-    if (followed_.empty()) KNARR_RETURN_IF_ERROR(follow_new(queue));
-    std::set<store::ResourceId> published;
-    {
-      Lock lock(mutex_);
-      published.swap(published_);
-    }
-    bool more = true, definitions = false;
-    while (more && !queue.shutting_down()) {
-      more = false;
-      for (Followed& followed : followed_) {
-        if (!published.contains(followed.id)) continue;
-        std::vector<store::EventPtr> events;
-        if (const Status status = followed.cursor->next(kEventsAtOnce, events); !status.ok()) {
-          // It fell behind what the store remembers: everything is looked at anew.
-          log::warn("controllers", "the garbage collector starts over",
-                    {{"resource", followed.resource->storage_name}, {"error", status}});
-          KNARR_RETURN_IF_ERROR(start(followed, queue));
-          continue;
-        }
-        more = more || events.size() == kEventsAtOnce;
-        if (!events.empty() && followed.resource->storage_name == kDefinitions) definitions = true;
-        for (const store::EventPtr& event : events) on_event(*followed.resource, *event, queue);
-      }
-    }
-    if (!definitions) return {};
-    for (const std::string& key : std::exchange(unmapped_, {})) queue.add(key);
-    return follow_new(queue);
-  }
-
-  Status follow_new(client::WorkQueue& queue) {
-    for (const schema::Resource* resource : stored_resources()) {
-      if (resource->plural == "events") continue;  // they own nothing and are owned by nothing
-      const store::ResourceId id = store_.resource(resource->storage_name);
-      if (find(id)) continue;
-      Followed& followed = followed_.emplace_back(Followed{resource, id, nullptr});
-      KNARR_RETURN_IF_ERROR(start(followed, queue));
-    }
-    return {};
-  }
-
-  // Events from now on, and everything that is there already.
-  Status start(Followed& followed, client::WorkQueue& queue) {
-    KNARR_ASSIGN(followed.cursor, store_.watch(followed.id, 0));
-    KNARR_ASSIGN(const store::ListResult listed, store_.list(followed.id, {}));
-    for (const ObjectPtr& object : listed.objects)
-      if (owned(*object) || mentions(*object, kForeground) || mentions(*object, kOrphan))
-        queue.add(key_of({followed.resource, object}));
-    return {};
+  // Is being deleted, and may hold itself back for its dependents.
+  static bool waits(const store::Object& object) {
+    return seems_deleting(object) && (mentions(object, kForeground) || mentions(object, "\"orphan\""));
   }
 
   void on_event(const schema::Resource& resource, const store::Event& event, client::WorkQueue& queue) {
-    const Item item{&resource, event.object};
+    if (resource.storage_name == kDefinitions) look_again(queue);
+    const store::Object& object = *event.object;
     if (event.type == store::EventType::kDeleted) {
-      attempt(dependents_of(uid_of(*event.object)), queue);
-      if (owned(*event.object)) wake_owners(*event.object, queue);
+      const std::string_view uid = uid_of(object);
+      if (has_dependents(uid)) queue.add(std::string(kGone).append(uid));
+      if (owned(object)) wake_owners(object, queue);
       return;
     }
     const bool had_owners = event.previous && owned(*event.previous);
-    const bool waits = mentions(*event.object, "\"deletionTimestamp\":") &&
-                       (mentions(*event.object, kForeground) || mentions(*event.object, kOrphan));
-    if (!owned(*event.object) && !had_owners && !waits) return;
-    if (event.previous && !waits && references(*event.previous) == references(*event.object)) return;
+    if (!owned(object) && !had_owners && !waits(object)) return;
+    if (event.previous && !waits(object) && references(*event.previous) == references(object)) return;
     if (had_owners) wake_owners(*event.previous, queue);  // one may wait for this one no longer
-    queue.add(key_of(item));
+    queue.add(key_of(object));
   }
 
   // The text of the owner references, for comparing two versions of an object.
@@ -209,20 +146,32 @@ class GarbageCollector : public Controller {
     return begin == std::string_view::npos ? std::string_view() : text.substr(begin, text.find(']', begin) - begin);
   }
 
+  // Definitions changed: owners may be of kinds that are served now.
+  void look_again(client::WorkQueue& queue) {
+    Lock lock(mutex_);
+    for (const std::string& key : std::exchange(unmapped_, {})) queue.add(key);
+  }
+
   // The owners of an object that is gone, or is not theirs any longer: those that wait for it look around again.
   void wake_owners(const store::Object& object, client::WorkQueue& queue) {
     const auto document = json::parse(object.value);
     if (!document.ok()) return;
     for (const Owner& owner : owners_of(*document)) {
       const auto found = find_owner(owner, apiserver::split_key(object.key).first);
-      if (found.object && mentions(*found.object, kForeground)) queue.add(key_of({found.resource, found.object}));
+      if (found.object && mentions(*found.object, kForeground)) queue.add(key_of(*found.object));
     }
+  }
+
+  bool has_dependents(std::string_view uid) const {
+    const auto resources = publications_.resources();
+    return !uid.empty() && std::any_of(resources->begin(), resources->end(), [&](const auto& followed) {
+      return !store_.list_index(followed.id, apiserver::kIndexOwnerUid, uid).empty();
+    });
   }
 
   std::vector<Item> dependents_of(std::string_view uid) const {
     std::vector<Item> out;
-    if (uid.empty()) return out;
-    for (const Followed& followed : followed_)
+    for (const auto& followed : *publications_.resources())
       for (ObjectPtr& object : store_.list_index(followed.id, apiserver::kIndexOwnerUid, uid))
         out.push_back({followed.resource, std::move(object)});
     return out;
@@ -242,11 +191,12 @@ class GarbageCollector : public Controller {
     std::vector<Removal> removals;
     std::vector<Item> removed;
     for (const Item& item : items) {
-      if (const Status status = decide(item, removals, removed); !status.ok()) queue.add_rate_limited(key_of(item));
+      if (const Status status = decide(item, removals, removed); !status.ok())
+        queue.add_rate_limited(key_of(*item.object));
     }
     const auto answers = rest_.remove_many(request_, removals);
     for (size_t i = 0; i < answers.size(); ++i)
-      if (!settled(answers[i].status()).ok()) queue.add_rate_limited(key_of(removed[i]));
+      if (!settled(answers[i].status()).ok()) queue.add_rate_limited(key_of(*removed[i].object));
   }
 
   Status remove(const std::vector<Removal>& removals) {
@@ -272,7 +222,8 @@ class GarbageCollector : public Controller {
     for (const Owner& owner : owners) {
       const FoundOwner found = find_owner(owner, apiserver::split_key(item.object->key).first);
       if (!found.resource) {  // of a kind that is not served, or not yet
-        unmapped_.insert(key_of(item));
+        Lock lock(mutex_);
+        unmapped_.insert(key_of(*item.object));
         return {};
       }
       if (found.invalid) {
@@ -401,9 +352,9 @@ class GarbageCollector : public Controller {
   // --- owners ---
 
   struct FoundOwner {
-    const schema::Resource* resource = nullptr;  // null: no such kind is served
-    ObjectPtr object;                            // null: there is no such owner
-    bool invalid = false;                        // what has no namespace cannot be owned by what has one
+    schema::ResourceRef resource;  // null: no such kind is served
+    ObjectPtr object;              // null: there is no such owner
+    bool invalid = false;          // what has no namespace cannot be owned by what has one
   };
 
   // By name, as the reference says, in the dependent's namespace or in none; with that uid.
@@ -413,8 +364,7 @@ class GarbageCollector : public Controller {
     const std::string_view group = slash == std::string_view::npos ? "" : api_version.substr(0, slash);
     const std::string_view version = slash == std::string_view::npos ? api_version : api_version.substr(slash + 1);
     FoundOwner found;
-    found.resource = schema::find_kind(group, version, owner.kind);
-    if (found.resource && !has_verb(*found.resource, "get")) found.resource = nullptr;
+    found.resource = rest_.registry().catalog()->find_kind(group, version, owner.kind);
     if (!found.resource) return found;
     found.invalid = found.resource->namespaced && ns.empty();
     if (found.invalid) return found;
@@ -442,13 +392,11 @@ class GarbageCollector : public Controller {
 
   apiserver::Rest& rest_;
   store::Store& store_;
+  Publications& publications_;
   const std::shared_ptr<client::EventRecorder> events_;
   apiserver::RequestContext request_;
-  uint64_t listener_ = 0;
   Mutex mutex_;
-  std::set<store::ResourceId> published_ KNARR_GUARDED_BY(mutex_);  // since the last look at their events
-  std::vector<Followed> followed_;
-  std::set<std::string> unmapped_;  // keys of what has an owner of a kind that is not served
+  std::set<std::string> unmapped_ KNARR_GUARDED_BY(mutex_);  // keys of what has an owner of a kind that is not served
 };
 
 }  // namespace

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "controllers/controller.h"
-#include "controllers/served.h"
+#include "controllers/publications.h"
 #include "knarr/apiserver/document.h"
 #include "knarr/codec/json.h"
 #include "knarr/codec/time.h"
@@ -137,11 +137,11 @@ class NamespaceController : public Controller {
   // Pods go first: what they use is there until they have ended.
   Remaining empty_out(const std::string& ns, const client::WorkQueue& queue) {
     Remaining remaining;
-    const auto resources = stored_resources();
-    for (const schema::Resource* resource : resources)
+    const auto resources = stored_resources(rest_.registry());
+    for (const schema::ResourceRef& resource : resources)
       if (resource->storage_name == "pods") empty_resource(*resource, ns, remaining);
     if (!remaining.resources.empty()) return remaining;
-    for (const schema::Resource* resource : resources) {
+    for (const schema::ResourceRef& resource : resources) {
       if (queue.shutting_down()) return remaining;
       if (resource->namespaced && resource->storage_name != "pods") empty_resource(*resource, ns, remaining);
     }

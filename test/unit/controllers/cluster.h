@@ -40,6 +40,15 @@ class Cluster {
     return client::Typed<T>(transport).get(ns, name).ok();
   }
 
+  // Once the pods' account is there.
+  void wait_for_account() {
+    auto deadline = Clock::system().mono() + seconds(10);
+    while (!exists<v1::ServiceAccount>("default", "default")) {
+      REQUIRE(Clock::system().mono() < deadline);
+      std::this_thread::sleep_for(milliseconds(5));
+    }
+  }
+
   Status create(const std::string& plural, const std::string& ns, const std::string& body) {
     auto document = json::parse(body);
     REQUIRE(document.ok());

@@ -39,6 +39,9 @@ class Cluster {
         apiserver::RestOptions{.store = store_.get(), .admission = admission::default_chain(*store_)});
     transport = client::make_inprocess_transport(*rest_, auth::internal_user("test"));
     REQUIRE(controllers::bootstrap(*transport).ok());
+    require(
+        transport->create({"", "v1", "serviceaccounts", ""}, "default", "default", R"({"metadata":{"name":"default"}})")
+            .status());
     options_ = {
         .transport = transport, .ca_pem = "", .cluster_cidr = "", .node_monitor_grace = kGrace, .clock = &clock};
     informers_ = std::make_unique<client::Informers>(transport);
