@@ -12,7 +12,8 @@ class DefaultTolerationSeconds : public AdmissionPlugin {
   std::string_view name() const override { return "DefaultTolerationSeconds"; }
 
   Status admit(AdmissionRequest& request) override {
-    if (!creates(request, "pods")) return Status::OK();
+    const bool updates = request.operation == Operation::kUpdate && request.object && is_about(request, "pods");
+    if (!updates && !creates(request, "pods")) return Status::OK();
     Document& pod = *request.object;
     auto& alloc = pod.GetAllocator();
     constexpr std::array<std::string_view, 2> kTaints = {"node.kubernetes.io/not-ready",
