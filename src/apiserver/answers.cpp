@@ -63,6 +63,12 @@ void answer_status(http::Response& response, const Status& status, std::string_v
   response.body = status_json(status, continue_token);
 }
 
+void answer_no_such_path(http::Response& response) {
+  response.status = 404;
+  response.set_header("Content-Type", "text/plain; charset=utf-8");
+  response.body = "404 page not found\n";
+}
+
 void answer_json(http::Response& response, int code, std::string text, const Output& output) {
   response.status = code;
   response.set_header("Content-Type", output.content_type());

@@ -9,6 +9,7 @@
 #include "knarr/apiserver/extract.h"
 #include "knarr/base/log.h"
 #include "knarr/codec/time.h"
+#include "knarr/schema/apply.h"
 #include "knarr/schema/custom.h"
 
 namespace knarr::apiserver {
@@ -119,6 +120,7 @@ void begin_definition_deletion(Document& crd, WallTime now) {
   auto finalizers = finalizers_of(crd);
   if (std::find(finalizers.begin(), finalizers.end(), kCleanup) == finalizers.end()) finalizers.emplace_back(kCleanup);
   set_finalizers(crd, finalizers, crd.GetAllocator());
+  json::set(metadata_of(crd, crd.GetAllocator()), "deletionTimestamp", format_time(now), crd.GetAllocator());
   set_condition(crd,
                 {"Terminating", "True", "InstanceDeletionPending",
                  "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"},
@@ -301,6 +303,9 @@ void Definitions::publish() {
 
 bool Definitions::write(const store::Object& existing, Document& crd, bool gone) {
   const schema::Resource& resource = definitions_resource();
+  if (const auto before = json::parse(existing.value); before.ok())
+    schema::track_fields(resource, {"kube-apiserver", "status", format_time(clock_.wall())}, crd, &*before,
+                         crd.GetAllocator());
   store::Write write = write_over(gone ? store::Write::Op::kDelete : store::Write::Op::kPut, resource, existing, crd,
                                   encode_object(resource, crd));
   const auto committed = store_.commit({&write, 1});

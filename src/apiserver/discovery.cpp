@@ -97,9 +97,10 @@ std::vector<schema::ResourceRef> resources_of(const Catalog& catalog, std::strin
   return out;
 }
 
-// What is not to be created any more says so.
+// Sorted for built-in resources only. What is not to be created any more says so.
 std::vector<std::string_view> verbs_of(const Resource& resource) {
   std::vector<std::string_view> out(resource.verbs.begin(), resource.verbs.end());
+  if (!resource.custom) std::sort(out.begin(), out.end());
   if (resource.custom && resource.custom->terminating())
     std::erase_if(out, [](std::string_view verb) { return verb == "create" || verb == "patch" || verb == "update"; });
   return out;
@@ -116,7 +117,7 @@ std::string_view or_else(std::string_view value, std::string_view other) { retur
 
 void write_resource(Writer& out, const Resource& r) {
   out.open('{').member("name", r.plural).member("singularName", r.singular);
-  out.key("namespaced").raw(r.namespaced ? "true" : "false").member("kind", r.kind).verbs(verbs_of(r));
+  out.key("namespaced").raw(r.namespaced ? "true" : "false").member("kind", r.kind).list("verbs", verbs_of(r));
   if (!r.short_names.empty()) out.list("shortNames", r.short_names);
   if (!r.categories.empty()) out.list("categories", r.categories);
   if (const std::string hash = storage_hash(r); !hash.empty()) out.member("storageVersionHash", hash);
@@ -198,7 +199,7 @@ std::string aggregated(const Catalog& catalog, bool core) {
         write_kind(out, "", "", r->kind);
         out.member("scope", r->namespaced ? "Namespaced" : "Cluster")
             .member("singularResource", r->singular)
-            .verbs(verbs_of(*r));
+            .list("verbs", verbs_of(*r));
         if (!r->short_names.empty()) out.list("shortNames", r->short_names);
         if (!r->categories.empty()) out.list("categories", r->categories);
         if (!r->subresources.empty()) {

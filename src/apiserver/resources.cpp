@@ -72,8 +72,8 @@ Result<DeleteParams> delete_params(const http::Request& request, RequestContext&
 // A watch on its way to a client: frames as the socket takes them.
 class WatchSource final : public http::PumpSource {
  public:
-  WatchSource(std::unique_ptr<Watch> watch, Renderer renderer)
-      : watch_(std::move(watch)), renderer_(std::move(renderer)) {}
+  WatchSource(std::unique_ptr<Watch> watch, Renderer renderer, std::shared_ptr<AuditTrail> audit)
+      : watch_(std::move(watch)), renderer_(std::move(renderer)), audit_(std::move(audit)) {}
 
   More next(std::string& out, size_t budget) override {
     const size_t end = out.size() + budget;
@@ -91,6 +91,7 @@ class WatchSource final : public http::PumpSource {
  private:
   std::unique_ptr<Watch> watch_;
   Renderer renderer_;
+  std::shared_ptr<AuditTrail> audit_;  // letting go of it records the end
   std::vector<WatchItem> items_;
 };
 
@@ -115,6 +116,13 @@ bool contains(std::span<const std::string_view> list, std::string_view item) {
 bool rest_serves(std::string_view subresource) {
   constexpr std::string_view kServed[] = {"", "status", "approval", "binding", "eviction", "finalize", "scale", "token"};
   return std::find(std::begin(kServed), std::end(kServed), subresource) != std::end(kServed);
+}
+
+bool is_builtin(const RequestInfo& info) {
+  const auto all = schema::resources();
+  return std::any_of(all.begin(), all.end(), [&](const schema::Resource& r) {
+    return r.group == info.group && r.version == info.version;
+  });
 }
 
 // What the path names, if it is served and has that verb.
@@ -156,7 +164,10 @@ class ResourceRequest {
     const schema::Custom* custom = target_.resource->custom;
     const std::string_view deprecation = custom ? custom->deprecation() : schema::deprecation(*target_.resource);
     if (!deprecation.empty()) add_warnings(response_, {std::string(deprecation)});
-    KNARR_ASSIGN(output_, negotiate_output(request_, Forms::kMeta));
+    const bool plain_only = shown().custom != nullptr;  // no protobuf
+    const Forms forms = exchange_.info.verb == "watch" ? (plain_only ? Forms::kCustomStream : Forms::kStream)
+                                                       : (plain_only ? Forms::kCustom : Forms::kMeta);
+    KNARR_ASSIGN(output_, negotiate_output(request_, forms));
     KNARR_RETURN_IF_ERROR(check_form());
     const std::string& verb = exchange_.info.verb;
     if (verb == "get") return get();
@@ -235,9 +246,10 @@ class ResourceRequest {
       params.field_selector = fmt::format("metadata.name={}", exchange_.info.name);
     KNARR_ASSIGN(std::unique_ptr<Watch> watch, rest_.watch(context, target_, params));
     const uint32_t topic = watch->topic();
-    output_.yaml = output_.pretty = false;
-    response_.set_header("Content-Type", "application/json");
-    response_.pump(topic, std::make_unique<WatchSource>(std::move(watch), renderer()));
+    output_.pretty = false;
+    response_.set_header("Content-Type",
+                         output_.protobuf ? fmt::format("{};stream=watch", output_.content_type()) : "application/json");
+    response_.pump(topic, std::make_unique<WatchSource>(std::move(watch), renderer(), exchange_.audit));
     return Status::OK();
   }
 
@@ -302,7 +314,12 @@ class ResourceRequest {
 
 void serve_resource(Rest& rest, NodeProxy* nodes, Exchange& exchange) {
   auto target = find_target(rest.registry(), exchange.info);
-  if (!target.ok()) return answer_status(exchange.response, target.status());
+  if (!target.ok()) {
+    // Upstream knows no path of a custom resource that is not served, so that there is no Status either.
+    if (target.status().code() == 404 && target.status().details().kind.empty() && !is_builtin(exchange.info))
+      return answer_no_such_path(exchange.response);
+    return answer_status(exchange.response, target.status());
+  }
   if (serve_connect(rest, nodes, *target, exchange)) return;
   if (!rest_serves(target->subresource)) return answer_status(exchange.response, path_not_found_error());
   const Status status = ResourceRequest(rest, *target, exchange).run();

@@ -121,6 +121,9 @@ Status validate_list_params(const ListParams& params, bool watch) {
     if (params.send_initial_events && match != "NotOlderThan")
       causes.push_back(
           cause_forbidden(kField, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
+    const bool from_state = params.resource_version.empty() || params.resource_version == "0";
+    if (match.empty() && !params.send_initial_events && from_state && !params.continue_token.empty())
+      causes.push_back(cause_forbidden(kField, "resourceVersionMatch is forbidden when continue is provided"));
     if (!match.empty()) {
       if (!params.send_initial_events)
         causes.push_back(cause_forbidden(
@@ -157,9 +160,9 @@ Result<ListAnswer> Rest::list(RequestContext& context, const Target& target, con
   options.prefix = selection.prefix();
   const bool continued = !params.continue_token.empty();
   if (continued) {
+    KNARR_ASSIGN(const Continue token, decode_continue(params.continue_token, selection.prefix()));
     if (!params.resource_version.empty() && params.resource_version != "0")
       return bad_request("specifying resource version is not allowed when using continue");
-    KNARR_ASSIGN(const Continue token, decode_continue(params.continue_token, selection.prefix()));
     options.at = token.revision;
     options.start_after = token.start_after;
     const bool old = token.made > 0 && unix_seconds(impl_->now()) - token.made > kContinueLifetime.count();

@@ -135,7 +135,10 @@ Step mark_namespace(Document& ns, const DeleteParams& params, WallTime now) {
 
 Step plan(const schema::Resource& resource, Document& object, const DeleteParams& params, WallTime now) {
   if (resource.storage_name == "namespaces") return mark_namespace(object, params, now);
-  if (resource.storage_name == kDefinitions && !is_deleting(object)) begin_definition_deletion(object, now);
+  if (resource.storage_name == kDefinitions && !is_deleting(object)) {
+    begin_definition_deletion(object, now);
+    return Step::kMark;
+  }
   Step step = Step::kRemove;
   // An object that waits already, and not for a node's grace period, can wait for no more.
   const bool waiting =
@@ -174,6 +177,9 @@ Status check_preconditions(const schema::Resource& resource, std::string_view na
     return status.with_details(std::move(details));
   };
   const std::string_view uid = meta_string(object, "uid");
+  if (resource.storage_name == kDefinitions && !params.uid.empty() && params.uid != uid)
+    return conflict_error(resource, name,
+                          fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", params.uid, uid));
   if (!params.uid.empty() && params.uid != uid) return refuse("UID", params.uid, uid, "deleted and then recreated");
   if (!params.resource_version.empty() && params.resource_version != revision)
     return refuse("ResourceVersion", params.resource_version, revision, "modified");
@@ -250,9 +256,21 @@ Result<Rest::Impl::Deletion> Rest::Impl::prepare_deletion(RequestContext& contex
   return deletion;
 }
 
+namespace {
+
+void warn_of_orphans(RequestContext& context, const Target& target, const DeleteParams& params) {
+  if (target.resource->storage_name != "jobs.batch" || !params.propagation_policy.empty() || params.orphan_dependents) return;
+  context.warnings.emplace_back(
+      "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set "
+      "propagationPolicy=Orphan to suppress this warning");
+}
+
+}  // namespace
+
 Result<Answer> Rest::remove(RequestContext& context, const Target& target, const DeleteParams& params) {
   const Impl::Settle settle(*impl_);
   KNARR_RETURN_IF_ERROR(validate_delete_params(params));
+  warn_of_orphans(context, target, params);
   for (int attempt = 1;; ++attempt) {
     KNARR_ASSIGN(Impl::Deletion deletion, impl_->prepare_deletion(context, {target, params}));
     if (!deletion.write) return std::move(deletion.answer);
@@ -304,6 +322,7 @@ std::vector<Result<Answer>> Rest::remove_many(RequestContext& context, std::span
 Result<ListAnswer> Rest::remove_collection(RequestContext& context, const Target& target, const ListParams& selection,
                                            const DeleteParams& params) {
   KNARR_RETURN_IF_ERROR(validate_delete_params(params));
+  warn_of_orphans(context, target, params);
   KNARR_ASSIGN(ListAnswer listed, list(context, target, selection));
   std::vector<Removal> removals;
   removals.reserve(listed.objects.size());

@@ -14,6 +14,8 @@
 
 namespace knarr::apiserver {
 
+class AuditTrail;
+
 // One request on its way through the pipeline.
 struct Exchange {
   const http::Request& request;
@@ -23,6 +25,7 @@ struct Exchange {
   std::optional<auth::UserInfo> impersonator;  // who speaks for `user`
   bool authenticated = false;
   MonoTime began{};
+  std::shared_ptr<AuditTrail> audit = nullptr;  // when it is recorded; held by what goes on after the handler
 };
 
 // The question to an authoriser that a request is.
@@ -62,6 +65,7 @@ struct Check {
 
 // Answers.
 void answer_status(http::Response& response, const Status& status, std::string_view continue_token = {});
+void answer_no_such_path(http::Response& response);  // not a path of the API, so no Status either
 void answer_json(http::Response& response, int code, std::string text, const Output& output);
 void add_warnings(http::Response& response, const std::vector<std::string>& warnings);
 void compress(const http::Request& request, http::Response& response);  // large bodies, for clients that take gzip

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <limits>
+#include <set>
 
 #include "knarr/codec/jsonpath.h"
 #include "knarr/codec/names.h"
@@ -49,8 +50,16 @@ std::string accessor_error(std::string_view path, const Value& value, std::strin
 }
 
 void validate_replicas(const std::string& path, const Value& object, FieldErrors& errors) {
-  const Value* value = follow(object, path);
-  if (value == nullptr) return;
+  const Value* value = &object;
+  std::string reached;
+  for (const std::string_view step : simple_path(path)) {
+    reached.append(".").append(step);
+    if (value->IsNull()) return;
+    if (!value->IsObject())
+      return errors.invalid(Path(path), int64_t{0}, accessor_error(reached, *value, "map[string]interface{}"));
+    value = json::find(*value, step);
+    if (value == nullptr) return;
+  }
   if (!value->IsInt64()) return errors.invalid(Path(path), int64_t{0}, accessor_error(path, *value, "int64"));
   const int64_t number = value->GetInt64();
   if (number < 0) errors.invalid(Path(path), number, "should be a non-negative integer");
@@ -123,7 +132,8 @@ Status normalize(const Resource& resource, Value& object, Allocator& alloc, std:
   std::vector<std::string> in_metadata;
   if (Value* metadata = json::find(object, "metadata")) {
     if (!metadata->IsObject()) {
-      if (!lenient) return bad_request("metadata: expected an object");
+      if (!lenient)
+        return bad_request(fmt::format("json: cannot unmarshal {} into Go value of type v1.ObjectMeta", structural::go_kind(*metadata)));
       metadata->SetObject();
     }
     if (lenient && !schema::normalize(object_meta_type(), *metadata, alloc, in_metadata).ok()) keep_what_fits(*metadata, alloc);
@@ -151,7 +161,8 @@ std::vector<Cause> validate(const Resource& resource, std::string_view subresour
   FieldErrors errors;
   const auto metadata = meta_of(object);
   const auto before = old != nullptr ? meta_of(*old) : validation::meta::ObjectMeta();
-  validation::object_meta(metadata, old != nullptr ? &before : nullptr, resource.namespaced, names::dns1123_subdomain, errors);
+  validation::object_meta(metadata, old != nullptr ? &before : nullptr, resource.namespaced, names::dns1123_subdomain, errors,
+                          Path("metadata"), validation::Finalizers::kAny);
   std::vector<Cause> causes = errors.take();
   if (status_only) {
     const Value* status = json::find(object, "status");
@@ -190,6 +201,23 @@ std::string field_value(const Value& object, std::string_view field) {
   const Value* value = follow(object, field);
   if (value == nullptr || value->IsNull()) return "";
   return value->IsString() ? std::string(json::view(*value)) : json::dump(*value);
+}
+
+std::vector<std::string> warnings(const Value& object, const Value* old) {
+  std::set<std::string> added;
+  for (const std::string& name : meta_of(object).finalizers) added.insert(name);
+  if (old != nullptr)
+    for (const std::string& name : meta_of(*old).finalizers) added.erase(name);
+  std::vector<std::string> out;
+  for (const std::string& name : added) {
+    const std::string begin = fmt::format("metadata.finalizers: \"{}\": ", name);
+    for (const std::string& problem : names::qualified_name(name)) out.push_back(begin + problem);
+    const bool standard = name == "orphan" || name == "foregroundDeletion" || name == "kubernetes";
+    if (name.find('/') != std::string::npos || standard) continue;
+    out.push_back(fmt::format("{}prefer a domain-qualified finalizer name {}to avoid accidental conflicts with other finalizer writers", begin,
+                              name.find('.') != std::string::npos ? "including a path (/) " : ""));
+  }
+  return out;
 }
 
 bool changes_on_read(const Resource& resource) {

@@ -79,6 +79,7 @@ Field CustomType::field(const Structural& schema, std::string_view name, const s
   f.shape = shape_of(schema, path, f.type);
   f.any = AnyKind::kJson;
   f.atomic_map = schema.map_atomic;
+  if (schema.default_value) f.default_json = keep(json::dump(*schema.default_value));
   if (f.shape == Shape::kList) {
     if (schema.items) f.element = shape_of(*schema.items, path, f.type);
     if (!schema.items) f.element = Shape::kAny;

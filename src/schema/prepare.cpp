@@ -1,5 +1,6 @@
 // Which parts of an object each endpoint may change.
 #include <algorithm>
+#include <optional>
 
 #include "knarr/schema/custom.h"
 #include "knarr/schema/machinery.h"
@@ -103,10 +104,10 @@ void prepare_status(const Resource& resource, Value& object, const Value& old, A
 // The versions in which objects of a definition were ever stored.
 void add_stored_version(Value& crd, const Value* old, Allocator& alloc) {
   const Value* versions = json::find(crd, {"spec", "versions"});
-  std::string_view storage;
+  std::optional<std::string_view> storage;
   if (versions != nullptr && versions->IsArray()) {
     for (const Value& version : versions->GetArray())
-      if (storage.empty() && json::get_bool(version, "storage")) storage = json::get_string(version, "name");
+      if (!storage && json::get_bool(version, "storage")) storage = json::get_string(version, "name");
   }
   if (old == nullptr) {
     Value status(rapidjson::kObjectType), names(rapidjson::kObjectType);
@@ -117,13 +118,13 @@ void add_stored_version(Value& crd, const Value* old, Allocator& alloc) {
     json::set(status, "storedVersions", Value(), alloc);
     json::set(crd, "status", std::move(status), alloc);
   }
-  if (storage.empty()) return;
+  if (!storage) return;
   Value& status = json::ensure_object(crd, {"status"}, alloc);
   Value* stored = json::find(status, "storedVersions");
   if (stored == nullptr || !stored->IsArray()) stored = &json::set(status, "storedVersions", Value(rapidjson::kArrayType), alloc);
   for (const Value& name : stored->GetArray())
-    if (name.IsString() && json::view(name) == storage) return;
-  stored->PushBack(json::string(storage, alloc), alloc);
+    if (name.IsString() && json::view(name) == *storage) return;
+  stored->PushBack(json::string(*storage, alloc), alloc);
 }
 
 }  // namespace

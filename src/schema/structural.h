@@ -90,6 +90,9 @@ void validate_embedded(const json::Value& value, const Structural* schema, bool 
 std::optional<Cause> coerce_embedded(json::Value& value, const Structural* schema, bool root, const std::string& path, bool lenient,
                                      json::Allocator& alloc, std::vector<std::string>* unknown);
 
+// What Go's decoder calls a JSON value.
+std::string_view go_kind(const json::Value& value);
+
 }  // namespace structural
 
 // True when `format` is checked for values of this type.

@@ -51,13 +51,15 @@ void check_kind(const Value& value, const std::string& path, FieldErrors& errors
 void check_metadata(const Value& value, const std::string& path, FieldErrors& errors) {
   json::Document copy = json::copy(value);
   std::vector<std::string> unknown;
-  if (!copy.IsObject()) return errors.invalid_json(Path(path), json::dump(value), "must be an object");
+  if (!copy.IsObject())
+    return errors.invalid_json(Path(path), json::dump(value),
+                               fmt::format("json: cannot unmarshal {} into Go value of type v1.ObjectMeta", go_kind(value)));
   if (const Status fits = schema::normalize(*find_type("meta/v1.ObjectMeta"), copy, copy.GetAllocator(), unknown); !fits.ok())
     return errors.invalid_json(Path(path), json::dump(value), fits.message());
   validation::meta::ObjectMeta metadata;
   api::decode(copy, metadata);
   if (metadata.name.empty()) metadata.name = "fakename";  // a name may be absent here
-  validation::object_meta(metadata, nullptr, !metadata.namespace_.empty(), names::path_segment_name, errors, Path(path));
+  validation::object_meta(metadata, nullptr, !metadata.namespace_.empty(), names::path_segment_name, errors, Path(path), validation::Finalizers::kAny);
 }
 
 void check_resource(const Value& object, const std::string& path, std::vector<Cause>& causes) {
@@ -75,6 +77,13 @@ void check_resource(const Value& object, const std::string& path, std::vector<Ca
 }
 
 }  // namespace
+
+std::string_view go_kind(const Value& value) {
+  if (value.IsString()) return "string";
+  if (value.IsNumber()) return "number";
+  if (value.IsArray()) return "array";
+  return value.IsObject() ? "object" : "bool";
+}
 
 void validate_embedded(const Value& value, const Structural* schema, bool root, const std::string& path, std::vector<Cause>& causes) {
   if (schema == nullptr) return;
@@ -115,7 +124,8 @@ std::optional<Cause> coerce_embedded(Value& value, const Structural* schema, boo
       std::vector<std::string> found;
       const std::string at = child_path(path, "metadata");
       const Status fits = metadata->IsObject() ? schema::normalize(*find_type("meta/v1.ObjectMeta"), *metadata, alloc, found)
-                                               : bad_request("expected an object");
+                                               : bad_request(fmt::format("json: cannot unmarshal {} into Go value of type v1.ObjectMeta",
+                                                                         go_kind(*metadata)));
       if (!fits.ok() && !lenient) return invalid(at, *metadata, fits.message());
       for (const std::string& name : found) {
         if (unknown != nullptr) unknown->push_back(fmt::format("{}.{}", at, name));

@@ -18,9 +18,12 @@ using NameRule = names::Problems (*)(std::string_view name);
 
 inline constexpr std::string_view kImmutable = "field is immutable";
 
+// Whether a finalizer without a prefix has to be one of Kubernetes' own.
+enum class Finalizers { kKnown, kAny };
+
 // Metadata. `old` is null on create.
 void object_meta(const meta::ObjectMeta& m, const meta::ObjectMeta* old, bool namespaced, NameRule rule, FieldErrors& errors,
-                 const Path& path = Path("metadata"));
+                 const Path& path = Path("metadata"), Finalizers finalizers = Finalizers::kKnown);
 void annotations(const std::map<std::string, std::string>& annotations, const Path& path, FieldErrors& errors);
 void labels(const std::map<std::string, std::string>& labels, const Path& path, FieldErrors& errors);
 bool selects(const meta::LabelSelector& selector, const std::map<std::string, std::string>& labels);

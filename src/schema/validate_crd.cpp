@@ -13,6 +13,7 @@
 #include "knarr/codec/names.h"
 #include "knarr/schema/custom.h"
 #include "schema/documents.h"
+#include "schema/structural.h"
 #include "schema/validate.h"
 
 namespace knarr::schema::crd {
@@ -208,7 +209,7 @@ std::string shown_versions(const Value& spec) {
                        out.size() > 1 ? "," : "", json::get_string(v, "name"), json::get_bool(v, "served"), json::get_bool(v, "storage"),
                        json::get_bool(v, "deprecated"), warning != nullptr ? json::dump(*warning) : "null");
   }
-  return out == "[" ? "null" : out + "]";
+  return json::find(spec, "versions") == nullptr ? "null" : out + "]";
 }
 
 void versions(const Value& spec, const Path& path, FieldErrors& errors) {
@@ -386,6 +387,17 @@ void approval(const Value& crd, const Value* old, FieldErrors& errors) {
   }
 }
 
+void unknown_formats(const Value& schema, std::vector<std::string>& out) {
+  if (const std::string_view format = json::get_string(schema, "format"); !format.empty() && !known_format(json::get_string(schema, "type"), format))
+    out.emplace_back(format);
+  if (const Value* list = json::find(schema, "items"); list != nullptr && list->IsObject()) unknown_formats(*list, out);
+  for (const std::string_view key : {"allOf", "anyOf", "oneOf"})
+    for (const Value& one : items(schema, key)) unknown_formats(one, out);
+  for (const std::string_view key : {"not", "additionalProperties"})
+    if (const Value* below = json::find(schema, key); below != nullptr && below->IsObject()) unknown_formats(*below, out);
+  for (const auto& property : child(schema, "properties").GetObject()) unknown_formats(property.value, out);
+}
+
 void metadata(const Value& crd, const Value* old, FieldErrors& errors) {
   const auto read = [](const Value& object) {
     validation::meta::ObjectMeta m;
@@ -394,7 +406,8 @@ void metadata(const Value& crd, const Value* old, FieldErrors& errors) {
   };
   const auto before = old != nullptr ? read(*old) : validation::meta::ObjectMeta();
   const auto now = read(crd);
-  validation::object_meta(now, old != nullptr ? &before : nullptr, false, names::dns1123_subdomain, errors);
+  validation::object_meta(now, old != nullptr ? &before : nullptr, false, names::dns1123_subdomain, errors, Path("metadata"),
+                          validation::Finalizers::kAny);
   const std::string required =
       fmt::format("{}.{}", json::get_string(crd, {"spec", "names", "plural"}), json::get_string(crd, {"spec", "group"}));
   if (old == nullptr && !now.name.empty() && now.name != required)
@@ -423,6 +436,25 @@ void definition(const Value& crd, const Value* old, FieldErrors& errors) {
   if (json::get_bool(spec, "preserveUnknownFields") && (old == nullptr || !json::get_bool(child(*old, "spec"), "preserveUnknownFields")))
     errors.invalid(path.child("preserveUnknownFields"), true,
                    "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead");
+}
+
+std::vector<std::string> warnings(const Value& crd, const Value* old) {
+  const auto formats = [](const Value& object) {
+    std::vector<std::string> out;
+    const Value& spec = child(object, "spec");
+    if (const Hoisted schema = hoisted(spec, "schema"); schema.above) {
+      if (schema.first != nullptr) unknown_formats(child(*schema.first, "openAPIV3Schema"), out);
+    } else {
+      for (const Value& version : items(spec, "versions")) unknown_formats(child(child(version, "schema"), "openAPIV3Schema"), out);
+    }
+    return out;
+  };
+  const auto before = old != nullptr ? formats(*old) : std::vector<std::string>();
+  std::vector<std::string> out;
+  for (const std::string& format : formats(crd)) {
+    if (std::find(before.begin(), before.end(), format) == before.end()) out.push_back(fmt::format("unrecognized format \"{}\"", format));
+  }
+  return out;
 }
 
 }  // namespace knarr::schema::crd

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "knarr/codec/json.h"
 #include "schema/field_errors.h"
@@ -11,6 +12,9 @@ namespace knarr::schema::crd {
 
 // `old` is null on create.
 void definition(const json::Value& crd, const json::Value* old, FieldErrors& errors);
+
+// About formats that nothing checks.
+std::vector<std::string> warnings(const json::Value& crd, const json::Value* old);
 
 // openAPIV3Schema in all its rules. `path` is where it stands, up to and with ".openAPIV3Schema".
 void root_schema(const json::Value& schema, bool status_enabled, const Path& path, FieldErrors& errors);

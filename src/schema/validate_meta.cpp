@@ -49,10 +49,10 @@ void owner_references(const std::vector<meta::OwnerReference>& references, const
   }
 }
 
-void finalizers(const std::vector<std::string>& finalizers, const Path& path, FieldErrors& errors) {
+void finalizers(const std::vector<std::string>& finalizers, bool known, const Path& path, FieldErrors& errors) {
   for (size_t i = 0; i < finalizers.size(); ++i) {
     errors.invalid(path, finalizers[i], names::qualified_name(finalizers[i]));
-    known_finalizer(finalizers[i], path.index(i), errors);
+    if (known) known_finalizer(finalizers[i], path.index(i), errors);
   }
   auto has = [&](std::string_view name) { return std::find(finalizers.begin(), finalizers.end(), name) != finalizers.end(); };
   if (has("orphan") && has("foregroundDeletion"))
@@ -143,7 +143,8 @@ void known_finalizer(const std::string& name, const Path& path, FieldErrors& err
     errors.invalid(path, name, "name is neither a standard finalizer name nor is it fully qualified");
 }
 
-void object_meta(const meta::ObjectMeta& m, const meta::ObjectMeta* old, bool namespaced, NameRule rule, FieldErrors& errors, const Path& path) {
+void object_meta(const meta::ObjectMeta& m, const meta::ObjectMeta* old, bool namespaced, NameRule rule, FieldErrors& errors, const Path& path,
+                 Finalizers kind) {
   if (old) update(m, *old, path, errors);
   // What is immutable was right when it was written.
   if (!old || m.name != old->name || m.namespace_ != old->namespace_) name_and_namespace(m, namespaced, rule, path, errors);
@@ -151,7 +152,7 @@ void object_meta(const meta::ObjectMeta& m, const meta::ObjectMeta* old, bool na
   labels(m.labels, path.child("labels"), errors);
   annotations(m.annotations, path.child("annotations"), errors);
   owner_references(m.ownerReferences, path.child("ownerReferences"), errors);
-  finalizers(m.finalizers, path.child("finalizers"), errors);
+  finalizers(m.finalizers, kind == Finalizers::kKnown, path.child("finalizers"), errors);
   managed_fields(m.managedFields, path.child("managedFields"), errors);
 }
 

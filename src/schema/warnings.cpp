@@ -7,8 +7,10 @@
 
 #include "knarr/codec/names.h"
 #include "knarr/codec/quantity.h"
+#include "knarr/schema/custom.h"
 #include "knarr/schema/machinery.h"
 #include "schema/documents.h"
+#include "schema/validate_crd.h"
 
 namespace knarr::schema {
 
@@ -199,6 +201,10 @@ void endpoint_slice(const Subject& subject, Warnings& out) {
 
 void csi_driver(const Subject& subject, Warnings& out) {
   const Value& spec = child(subject.object, "spec");
+  if (subject.old != nullptr) {
+    const Value *now = json::find(spec, "tokenRequests"), *before = json::find(child(*subject.old, "spec"), "tokenRequests");
+    if (now != nullptr && before != nullptr && json::equal(*now, *before)) return;
+  }
   if (!items(spec, "tokenRequests").Empty() && !json::find(spec, "serviceAccountTokenInSecrets"))
     out.emplace_back("spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible logging of "
                      "tokens in volume attributes");
@@ -272,7 +278,9 @@ Rule rule_of(std::string_view storage_name) {
 
 std::vector<std::string> warnings(const Resource& resource, std::string_view subresource, const json::Value& object, const json::Value* old) {
   std::vector<std::string> out;
-  if (!subresource.empty() || resource.custom != nullptr) return out;
+  if (!subresource.empty()) return out;
+  if (resource.custom != nullptr) return custom::warnings(object, old);
+  if (resource.storage_name == "customresourcedefinitions.apiextensions.k8s.io") return crd::warnings(object, old);
   if (const auto rule = warning::rule_of(resource.storage_name)) rule({object, old}, out);
   return out;
 }

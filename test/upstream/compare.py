@@ -18,6 +18,7 @@ import tempfile
 import time
 
 import apply_requests
+import form_requests
 import crd_requests
 import auth_requests
 import kind_requests
@@ -39,6 +40,7 @@ KNOWN = [
     ("GET", "/rbac.authorization.k8s.io/", '.manager: UP "kube-apiserver'),  # there the API server makes the default roles
     ("POST", "/selfsubjectrulesreviews", ".nonResourceRules"),  # in the order of a Go map
     ("POST", "/selfsubjectreviews", "credential-id"),
+    ("", "/jobs/good", "spec.template: Invalid value"), ("", "/jobs/good", '"field": "spec.template"'),  # all of a pod as Go's structure
     ("POST", "/binding", ""),  # a proper 422 where upstream answers 500
 ]
 
@@ -155,7 +157,7 @@ def requests():
     yield "DELETE", "/api/v1/namespaces", None, {}
 
 
-GROUPS = {"base": requests, "apply": apply_requests.requests, "auth": auth_requests.requests, "discovery": kind_requests.discovery, "kinds": kind_requests.requests,
+GROUPS = {"base": requests, "apply": apply_requests.requests, "forms": form_requests.requests, "auth": auth_requests.requests, "discovery": kind_requests.discovery, "kinds": kind_requests.requests,
           "crd": crd_requests.requests, "workloads": workload_requests.requests}
 
 
@@ -226,7 +228,53 @@ class Server:
         text = json.dumps(body) if isinstance(body, (dict, list)) else body
         connection.request(method, path, text, {**JSON, **headers})
         response = connection.getresponse()
-        return response.status, dict(response.getheaders()), response.read().decode()
+        headers = dict(response.getheaders())
+        return response.status, headers, readable(headers.get("Content-Type") or "", response.read())
+
+
+_protojson = None
+
+
+def protobuf_to_json(message):
+    """As client-go reads it."""
+    global _protojson
+    if _protojson is None:
+        program = subprocess.run([os.path.join(HERE, "build.sh"), "protojson"], check=True, capture_output=True, text=True).stdout.strip()
+        _protojson = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    _protojson.stdin.write(len(message).to_bytes(4, "big") + message)
+    _protojson.stdin.flush()
+    return json.loads(_protojson.stdout.readline())
+
+
+def fields(message):
+    """The fields of bytes of a message, by number."""
+    found, at = {}, 0
+    while at < len(message):
+        number, at, size, shift = message[at] >> 3, at + 1, 0, 0
+        while True:
+            size, shift, at = size | (message[at] & 0x7F) << shift, shift + 7, at + 1
+            if message[at - 1] < 0x80:
+                break
+        found[number] = message[at:at + size]
+        at += size
+    return found
+
+
+def readable(content_type, body):
+    """JSON text, whatever form the answer has; watches as a list of what they told."""
+    if "protobuf;stream=watch" in content_type:
+        events, at = [], 0
+        while at < len(body):
+            size = int.from_bytes(body[at:at + 4], "big")
+            event, at = fields(body[at + 4:at + 4 + size]), at + 4 + size
+            events.append({"type": event[1].decode(), "object": protobuf_to_json(fields(event[2])[1])})
+        return json.dumps(events)
+    if "protobuf" in content_type and body.startswith(b"k8s\0"):
+        return json.dumps(protobuf_to_json(body))
+    text = body.decode()
+    if text.startswith('{"type":"') and text.endswith("}\n"):
+        return "[" + ",".join(text.splitlines()) + "]"
+    return text
 
 
 def compare(up, kn, method, path, body, headers):

@@ -164,8 +164,8 @@ COLUMNS = [{"name": "Size", "type": "integer", "jsonPath": ".spec.size"}, {"name
            {"name": "Map", "type": "string", "jsonPath": ".spec.map"}, {"name": "Day", "type": "date", "jsonPath": ".spec.day"}]
 
 
-def widget(name, status=None, metadata=None, **spec):
-    out = {"kind": "Widget", "apiVersion": "example.com/v1", "metadata": {"name": name, **(metadata or {})}, "spec": {"size": 2, **spec}}
+def widget(called, status=None, metadata=None, **spec):
+    out = {"kind": "Widget", "apiVersion": "example.com/v1", "metadata": {"name": called, **(metadata or {})}, "spec": {"size": 2, **spec}}
     if status is not None:
         out["status"] = status
     return out
@@ -188,6 +188,7 @@ def objects():
     yield "POST", CRDS, crd, {}
     for path in ["/apis/example.com", "/apis/example.com/v1", "/apis/example.com/v2", "/apis/example.com/v1/gadgets"]:
         yield "GET", path, None, {}
+    yield "WAIT", "/apis/example.com/v1/widgets", '"items":[]', {}
     all_of_them, one = "/apis/example.com/v1/widgets", "/apis/example.com/v1/namespaces/crd/widgets"
     yield "GET", all_of_them, None, {}
     yield "GET", all_of_them, None, TABLE
@@ -202,7 +203,6 @@ def objects():
                  widget("m", metadata={"labels": {"a b": "c"}}), widget("m", metadata={"labels": 5}), widget("m", metadata={"foo": 1}),
                  widget("m", metadata={"annotations": {"A/B/C": "1"}, "finalizers": ["x", "a.b/c"]}),
                  widget("m2", metadata={"finalizers": ["x", "a.b/c"], "generation": 7}), widget("r", metadata={"resourceVersion": "5"}),
-                 {"kind": "Widget", "apiVersion": "example.com/v1", "metadata": {"generateName": "g"}, "spec": {}},
                  {"kind": "Widget", "apiVersion": "example.com/v1", "metadata": {}, "spec": {"size": 2}},
                  {"kind": "Widget", "apiVersion": "example.com/v1", "metadata": {"name": "i"}, "spec": 5},
                  {"kind": "Widget", "apiVersion": "example.com/v1", "metadata": {"name": "i"}, "spec": None},
@@ -315,11 +315,12 @@ def versions():
         yield "GET", gadgets.format(version), None, {}
         yield "GET", gadgets.format(version) + "/a", None, {}
         yield "GET", gadgets.format(version) + "/b", None, TABLE
-    yield "PATCH", gadgets.format("v1beta1") + "/a", {"spec": {"a": "9"}}, MERGE
-    yield "PATCH", gadgets.format("v1beta1") + "/a", {"spec": {"old": "9"}}, MERGE
+    # Upstream forgets who manages what where the versions differ in their fields, and cannot apply.
+    yield "PATCH", gadgets.format("v1alpha1") + "/a", {"spec": {"a": "9"}}, MERGE
     yield "GET", gadgets.format("v1") + "/a", None, {}
     yield "POST", gadgets.format("v1") + "?fieldManager=x", gadget("fm", "v1", a="1"), {}
-    yield "PATCH", gadgets.format("v1beta1") + "/fm?fieldManager=y", gadget("fm", "v1beta1", a="1", old="2"), APPLY
+    yield "PATCH", gadgets.format("v1alpha1") + "/fm?fieldManager=y", gadget("fm", "v1alpha1", a="1"), APPLY
+    yield "PATCH", gadgets.format("v1alpha1") + "/fm?fieldManager=y", gadget("fm", "v1alpha1", a="2"), APPLY
     yield "GET", "/apis/example.com/v1/namespaces/crd/gadgets", None, {}
     yield "DELETE", gadgets.format("v1beta1") + "/b", None, {}
     yield "PATCH", CRDS + "/gadgets.example.com", [

@@ -113,6 +113,9 @@ std::string field_value(const json::Value& object, std::string_view field);
 // What a simple path (.spec.replicas) leads to; null: nothing.
 const json::Value* follow(const json::Value& object, std::string_view path);
 
+// About finalizers that are new.
+std::vector<std::string> warnings(const json::Value& object, const json::Value* old);
+
 // True when stored objects have to be looked at on reading: fields may have to be defaulted or pruned.
 bool changes_on_read(const Resource& resource);
 
