@@ -82,7 +82,7 @@ class RbacEscalation : public AdmissionPlugin {
     const std::string_view plural = cluster ? "clusterroles" : "roles";
     if (may(request, "bind", plural, role)) return Status::OK();
     const auto rules = options_.rbac->role_rules(kind, role, request.ns);
-    if (!rules) return apiserver::not_found_error(*schema::find_resource(kGroup, "v1", plural), role);
+    if (!rules) return apiserver::not_found_error(*request.resource, role);
     if (const std::string why = refusal(request, *rules); !why.empty())
       return forbidden_error(*request.resource, meta_string(*request.object, "name"), why);
     return Status::OK();
@@ -101,6 +101,11 @@ void add_access_plugins(apiserver::AdmissionChain& chain, store::Store& store, c
   for (auto it = chain.begin(); it != chain.end(); ++it)
     if ((*it)->name() == "ServiceAccount") at = it + 1;
   chain.insert(at, make_node_restriction(store));
+  // Upstream's plugins for certificates stand behind RuntimeClass.
+  for (auto it = chain.begin(); it != chain.end(); ++it)
+    if ((*it)->name() == "RuntimeClass") at = it + 1;
+  at = chain.insert(at, make_certificate_approval(options.authorizer));
+  chain.insert(at + 1, make_certificate_signing(options.authorizer));
   chain.push_back(std::make_unique<RbacEscalation>(options));
 }
 

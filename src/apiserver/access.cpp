@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "audit_trail.h"
 #include "knarr/codec/names.h"
 
 namespace knarr::apiserver {
@@ -258,8 +259,7 @@ std::string describe(const auth::UserInfo& user) {
   for (const auto& [key, values] : user.extra) {
     if (!extra.empty()) extra += ", ";
     json::append_quoted(extra, key);
-    std::string list = strings(values, "[]string");
-    extra += ":" + list.substr(list.find('{'));
+    extra += ":" + strings(values, "[]string");
   }
   return fmt::format("&user.DefaultInfo{{Name:{}, UID:{}, Groups:{}, Extra:map[string][]string{}}}", name, uid,
                      strings(user.groups, "[]string"), user.extra.empty() ? "(nil)" : "{" + extra + "}");
@@ -313,7 +313,12 @@ Status impersonate(auth::Authorizer* authorizer, Exchange& exchange) {
 }
 
 Status authorize(auth::Authorizer* authorizer, Exchange& exchange) {
-  return refused_or_ok(authorizer, attributes_of(exchange));
+  auth::Attributes attributes = attributes_of(exchange);
+  attributes.explain = exchange.audit != nullptr;
+  const auth::Authorization answer = authorizer ? authorizer->authorize(attributes) : auth::Authorization();
+  const bool allowed = answer.decision == auth::Decision::kAllow;
+  if (exchange.audit) exchange.audit->decided(allowed, answer.reason);
+  return allowed ? Status::OK() : auth::forbidden(attributes, answer.reason);
 }
 
 }  // namespace knarr::apiserver

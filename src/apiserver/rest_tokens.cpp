@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "knarr/codec/time.h"
+#include "knarr/schema/apply.h"
 #include "rest_impl.h"
 
 namespace knarr::apiserver {
@@ -50,6 +51,12 @@ Result<Document> read_object(const store::Store& store, store::ResourceId id, co
   const store::ObjectPtr object = store.get(id, object_key(ns, name));
   if (!object) return not_found_error(resource, name);
   return json::parse(object->value);
+}
+
+std::string quoted(std::string_view text) {
+  std::string out;
+  json::append_quoted(out, text);
+  return out;
 }
 
 auth::ObjectRef ref_of(const Value& object) {
@@ -129,21 +136,23 @@ Result<Answer> Rest::Impl::create_token(RequestContext& context, const Target& t
   const schema::Resource& kind = token_request();
   KNARR_ASSIGN(Document request, decode(context, kind, body));
   auto& alloc = request.GetAllocator();
+  if (const std::string_view ns = meta_string(request, "namespace"); !ns.empty() && ns != target.ns)
+    return bad_request("the namespace of the provided object does not match the namespace sent on the request");
+  // The default lifetime is remembered as the client's, as upstream does.
+  Value& spec = json::ensure_object(request, {"spec"}, alloc);
+  const int64_t lifetime = json::get_int(spec, "expirationSeconds", kDefaultSeconds);
+  json::set(spec, "expirationSeconds", Value(lifetime), alloc);
+  schema::track_fields(kind, {context.field_manager, "token", format_time(now())}, request, nullptr, alloc);
   AdmissionRequest admission_request{Operation::kCreate, target.resource,  "token", target.ns,
                                      target.name,        &request,         nullptr, &context.user,
                                      context.dry_run,    &context.warnings};
   KNARR_RETURN_IF_ERROR(admit(admission_request));
   Value& metadata = metadata_of(request, alloc);
-  const auto must_match = [&](std::string_view field, std::string_view value, std::string_view why) {
-    std::string quoted;
-    json::append_quoted(quoted, value);
-    return invalid_error(kind, target.name, {cause_invalid(fmt::format("metadata.{}", field), quoted, why)});
-  };
-  const std::string_view name = json::get_string(metadata, "name"), ns = json::get_string(metadata, "namespace");
+  const std::string_view name = json::get_string(metadata, "name");
   if (!name.empty() && name != target.name)
-    return must_match("name", name, "must match the service account name if specified");
-  if (!ns.empty() && ns != target.ns)
-    return must_match("namespace", ns, "must match the service account namespace if specified");
+    return invalid_error(
+        kind, target.name,
+        {cause_invalid("metadata.name", quoted(name), "must match the service account name if specified")});
 
   KNARR_ASSIGN(const Document account,
                read_object(*store, id(*target.resource), *target.resource, target.ns, target.name));
@@ -159,7 +168,6 @@ Result<Answer> Rest::Impl::create_token(RequestContext& context, const Target& t
   claims.ns = target.ns;
   claims.account = target.name;
   claims.account_uid = uid;
-  Value& spec = json::ensure_object(request, {"spec"}, alloc);
   const auto& own = service_accounts->api_audiences();
   if (const Value* audiences = json::find(spec, "audiences"); audiences && audiences->IsArray())
     for (const Value& audience : audiences->GetArray()) claims.audiences.emplace_back(json::view(audience));
@@ -169,14 +177,14 @@ Result<Answer> Rest::Impl::create_token(RequestContext& context, const Target& t
     for (const std::string& audience : own) list.PushBack(json::string(audience, alloc), alloc);
     json::set(spec, "audiences", std::move(list), alloc);
   }
-  const int64_t lifetime = json::get_int(spec, "expirationSeconds", kDefaultSeconds);
-  json::set(spec, "expirationSeconds", Value(lifetime), alloc);
   if (!json::find(spec, "boundObjectRef")) json::set(spec, "boundObjectRef", Value(), alloc);
   json::set(metadata, "name", target.name, alloc);
   json::set(metadata, "namespace", target.ns, alloc);
   json::set(metadata, "uid", uid, alloc);
   json::set(metadata, "creationTimestamp", format_time(now()), alloc);
   json::remove(request, "status");
+  json::set(request, "kind", kind.kind, alloc);
+  json::set(request, "apiVersion", "authentication.k8s.io/v1", alloc);
 
   if (auto causes = lifetime_causes(lifetime); !causes.empty()) return invalid_error(kind, "", std::move(causes));
   KNARR_RETURN_IF_ERROR(admission_validate(admission_request));
@@ -195,8 +203,6 @@ Result<Answer> Rest::Impl::create_token(RequestContext& context, const Target& t
   Value& status = json::ensure_object(request, {"status"}, alloc);
   json::set(status, "token", token, alloc);
   json::set(status, "expirationTimestamp", format_time(now() + seconds(lifetime)), alloc);
-  json::set(request, "kind", kind.kind, alloc);
-  json::set(request, "apiVersion", "authentication.k8s.io/v1", alloc);
   Answer answer;
   answer.code = 201;
   answer.body = json::dump(request);

@@ -5,8 +5,10 @@
 
 #include "knarr/apiserver/document.h"
 #include "knarr/codec/time.h"
+#include "knarr/schema/apply.h"
 #include "rest_impl.h"
 #include "server_impl.h"
+#include "write_options.h"
 
 namespace knarr::apiserver {
 
@@ -86,7 +88,8 @@ class Review {
     const std::string_view name = resource.plural;
     Status result;
     if (name == "selfsubjectreviews") {
-      json::set(metadata_of(document_, alloc_), "creationTimestamp", format_time(now_), alloc_);
+      Value& metadata = json::set(document_, "metadata", Value(rapidjson::kObjectType), alloc_);
+      json::set(metadata, "creationTimestamp", format_time(now_), alloc_);
       write_user(json::ensure_object(status_, {"userInfo"}, alloc_), exchange_.user, alloc_);
     } else if (name == "tokenreviews") {
       result = review_token();
@@ -123,6 +126,14 @@ class Review {
     return Status::OK();
   }
 
+  static bool says_more(const Value& metadata, bool local) {
+    for (const auto& member : metadata.GetObject()) {
+      const std::string_view name = json::view(member.name);
+      if (name != "managedFields" && !(local && name == "namespace")) return true;
+    }
+    return false;
+  }
+
   // What is wrong with the question.
   std::vector<Cause> access_causes(const Value& spec, std::string_view kind) {
     const Value* resource = json::find(spec, "resourceAttributes");
@@ -139,9 +150,7 @@ class Review {
     if (!self && json::get_string(spec, "user").empty() && (!groups || !groups->IsArray() || groups->Empty()))
       causes.push_back(cause_invalid("spec.user", "\"\"", "at least one of user or group must be specified"));
     const Value* metadata = json::find(document_, "metadata");
-    const bool only_namespace =
-        local && metadata && metadata->IsObject() && metadata->MemberCount() == 1 && json::find(*metadata, "namespace");
-    if (metadata && metadata->IsObject() && !metadata->ObjectEmpty() && !only_namespace)
+    if (metadata && metadata->IsObject() && says_more(*metadata, local))
       causes.push_back(cause_invalid("metadata", json::dump(*metadata),
                                      local ? "must be empty except for namespace" : "must be empty"));
     if (local && resource && json::get_string(*resource, "namespace") != exchange_.info.ns)
@@ -241,14 +250,14 @@ bool serve_review(auth::TokenSource* tokens, auth::Authorizer* authorizer, WallT
   const auto answer = [&]() -> Status {
     KNARR_ASSIGN(const Output output, negotiate_output(exchange.request, Forms::kPlain));
     KNARR_ASSIGN(const std::string body, body_as_json(exchange.request));
-    RequestContext context;
-    context.field_validation = FieldValidation::kWarn;
+    KNARR_ASSIGN(RequestContext context, make_context(exchange, "CreateOptions"));
     KNARR_ASSIGN(Document document, Rest::Impl::decode(context, *resource, body));
     auto& alloc = document.GetAllocator();
     json::set(document, "kind", resource->kind, alloc);
     json::set(document, "apiVersion", group_version(*resource), alloc);
     metadata_of(document, alloc);
     json::remove(document, "status");
+    schema::track_fields(*resource, {context.field_manager, "", format_time(now)}, document, nullptr, alloc);
     KNARR_RETURN_IF_ERROR(Review(tokens, authorizer, exchange, document, now).run(*resource));
     add_warnings(exchange.response, context.warnings);
     answer_json(exchange.response, 201, json::dump(document), output);

@@ -2,7 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+
 #include "knarr/apiserver/extract.h"
+#include "knarr/auth/remote.h"
+#include "knarr/codec/time.h"
+#include "knarr/linux/tree.h"
 
 namespace knarr::cli {
 
@@ -23,6 +28,68 @@ class Constant : public Authorizer {
   const bool allow_;
 };
 
+// The content of the file that an option names, which must be given.
+Result<std::string> read_option(const Options& options, std::string_view name) {
+  if (options.text(name).empty()) return bad_request(fmt::format("--{} is missing", name));
+  auto text = linux::read_file(options.text(name));
+  return text.ok() ? text : text.status().with_context(fmt::format("--{}", name));
+}
+
+Result<std::chrono::nanoseconds> duration_option(const Options& options, std::string_view name) {
+  auto value = parse_duration(options.text(name));
+  if (value.ok()) return value;
+  return bad_request(fmt::format("--{} \"{}\": want a duration, like 30s or 5m", name, options.text(name)));
+}
+
+Result<int64_t> number_option(const Options& options, std::string_view name) {
+  const std::string& text = options.text(name);
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < 0)
+    return bad_request(fmt::format("--{} \"{}\": want a number", name, text));
+  return value;
+}
+
+Result<std::shared_ptr<auth::TokenSource>> make_oidc(const Options& options) {
+  auth::OidcOptions oidc;
+  oidc.issuer_url = options.text("oidc-issuer-url");
+  oidc.client_id = options.text("oidc-client-id");
+  oidc.username_claim = options.text("oidc-username-claim");
+  if (options.is_set("oidc-username-prefix")) oidc.username_prefix = options.text("oidc-username-prefix");
+  oidc.groups_claim = options.text("oidc-groups-claim");
+  oidc.groups_prefix = options.text("oidc-groups-prefix");
+  oidc.signing_algorithms = split_list(options.text("oidc-signing-algs"));
+  if (!options.text("oidc-ca-file").empty()) {
+    KNARR_ASSIGN(oidc.ca_pem, read_option(options, "oidc-ca-file"));
+  }
+  for (const std::string& claim : split_list(options.text("oidc-required-claim"))) {
+    const size_t equals = claim.find('=');
+    if (equals == std::string::npos || equals == 0)
+      return bad_request(fmt::format("--oidc-required-claim \"{}\": want CLAIM=VALUE", claim));
+    oidc.required_claims[claim.substr(0, equals)] = claim.substr(equals + 1);
+  }
+  return auth::make_oidc_tokens(std::move(oidc));
+}
+
+Result<apiserver::AuditOptions> make_audit(const Options& options) {
+  apiserver::AuditOptions audit;
+  if (options.text("audit-log-path").empty()) return audit;
+  KNARR_ASSIGN(const std::string text, read_option(options, "audit-policy-file"));
+  auto policy = auth::AuditPolicy::parse(text);
+  if (!policy.ok()) return policy.status().with_context(options.text("audit-policy-file"));
+  audit.policy = std::make_shared<const auth::AuditPolicy>(std::move(*policy));
+  auth::AuditLogOptions log;
+  log.path = options.text("audit-log-path");
+  KNARR_ASSIGN(const int64_t megabytes, number_option(options, "audit-log-maxsize"));
+  KNARR_ASSIGN(const int64_t files, number_option(options, "audit-log-maxbackup"));
+  KNARR_ASSIGN(const int64_t days, number_option(options, "audit-log-maxage"));
+  log.max_bytes = megabytes << 20;
+  log.max_files = static_cast<int>(files);
+  log.max_days = static_cast<int>(days);
+  KNARR_ASSIGN(audit.log, auth::AuditLog::open(std::move(log)));
+  return audit;
+}
+
 Result<std::shared_ptr<Authorizer>> make_authorizer(const Options& options, store::Store& store,
                                                     const AccessControl& access) {
   std::vector<std::shared_ptr<Authorizer>> parts = {auth::make_group_authorizer({std::string(auth::kGroupMasters)})};
@@ -33,6 +100,18 @@ Result<std::shared_ptr<Authorizer>> make_authorizer(const Options& options, stor
       parts.push_back(auth::make_node_authorizer({.store = &store, .pods_by_node = apiserver::kIndexPodNode}));
     } else if (mode == "RBAC") {
       parts.push_back(access.rbac);
+    } else if (mode == "ABAC") {
+      KNARR_ASSIGN(const std::string text, read_option(options, "authorization-policy-file"));
+      auto abac = auth::make_abac_authorizer(text);
+      if (!abac.ok()) return abac.status().with_context(options.text("authorization-policy-file"));
+      parts.push_back(std::move(*abac));
+    } else if (mode == "Webhook") {
+      auth::WebhookOptions webhook;
+      KNARR_ASSIGN(webhook.kubeconfig, read_option(options, "authorization-webhook-config-file"));
+      KNARR_ASSIGN(webhook.allowed_ttl, duration_option(options, "authorization-webhook-cache-authorized-ttl"));
+      KNARR_ASSIGN(webhook.denied_ttl, duration_option(options, "authorization-webhook-cache-unauthorized-ttl"));
+      KNARR_ASSIGN(auto authorizer, auth::make_webhook_authorizer(std::move(webhook)));
+      parts.push_back(std::move(authorizer));
     } else if (mode == "AlwaysAllow" || mode == "AlwaysDeny") {
       parts.push_back(std::make_shared<Constant>(mode == "AlwaysAllow"));
     } else {
@@ -60,11 +139,23 @@ Result<AccessControl> make_access_control(const Options& options, const Instance
 
   std::vector<std::shared_ptr<auth::TokenSource>> tokens = {access.service_accounts,
                                                             auth::make_bootstrap_tokens(store, Clock::system())};
+  if (!options.text("oidc-issuer-url").empty()) {
+    KNARR_ASSIGN(auto oidc, make_oidc(options));
+    tokens.push_back(std::move(oidc));
+  }
+  if (!options.text("authentication-token-webhook-config-file").empty()) {
+    auth::WebhookOptions webhook;
+    KNARR_ASSIGN(webhook.kubeconfig, read_option(options, "authentication-token-webhook-config-file"));
+    KNARR_ASSIGN(webhook.allowed_ttl, duration_option(options, "authentication-token-webhook-cache-ttl"));
+    KNARR_ASSIGN(auto asked, auth::make_webhook_tokens(std::move(webhook)));
+    tokens.push_back(std::move(asked));
+  }
   access.tokens = auth::make_token_union(std::move(tokens), audiences);
   access.authenticator = auth::make_union_authenticator(
       {auth::make_certificate_authenticator(), auth::make_token_authenticator(access.tokens)});
   access.rbac = std::make_shared<auth::RbacAuthorizer>(store);
   KNARR_ASSIGN(access.authorizer, make_authorizer(options, store, access));
+  KNARR_ASSIGN(access.audit, make_audit(options));
   return access;
 }
 

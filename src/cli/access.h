@@ -14,6 +14,7 @@ struct AccessControl {
   std::shared_ptr<auth::Authenticator> authenticator;
   std::shared_ptr<auth::RbacAuthorizer> rbac;
   std::shared_ptr<auth::Authorizer> authorizer;
+  apiserver::AuditOptions audit;
 };
 
 // Errors: options that do not fit, files that cannot be read. `store` must outlive what is made.

@@ -8,6 +8,7 @@
 #include "knarr/apiserver/server.h"
 #include "knarr/codec/json.h"
 #include "knarr/codec/names.h"
+#include "knarr/codec/time.h"
 #include "knarr/http/client.h"
 
 namespace knarr::cli {
@@ -16,6 +17,7 @@ namespace {
 
 constexpr std::string_view kCaPath = "/knarr/v1/ca";
 constexpr std::string_view kJoinPath = "/knarr/v1/join";
+constexpr seconds kAlive{50};  // after its last heartbeat, as upstream's node lifecycle has it
 
 std::string sha256_hex(std::string_view bytes) {
   unsigned char digest[SHA256_DIGEST_LENGTH];
@@ -50,17 +52,34 @@ auth::CertificateSpec serving_spec(const std::string& node_name, const std::vect
           .server = true};
 }
 
+// Its lease was renewed not long ago.
+bool is_alive(store::Store& store, const std::string& node) {
+  const auto object = store.get(store.resource("leases.coordination.k8s.io"), "kube-node-lease/" + node);
+  const auto document = object ? json::parse(object->value) : Result<json::Document>(json::Document());
+  if (!document.ok()) return false;
+  const auto renewed = parse_time(json::get_string(*document, {"spec", "renewTime"}));
+  return renewed.ok() && Clock::system().wall() - *renewed < kAlive;
+}
+
 void answer_error(http::Response& response, const Status& status) {
   apiserver::ApiServer::error_body(status.code(), status.message(), response);
 }
 
 // Parses {"nodeName": ..., "addresses": [...]} and answers {"ca", "clientCertificate", "clientKey",
 // "servingCertificate", "servingKey"}.
-Result<std::string> issue_credentials(const auth::CertificateAuthority& ca, std::string_view body) {
-  KNARR_ASSIGN(json::Document request, json::parse(body));
+Result<std::string> issue_credentials(const auth::CertificateAuthority& ca, const http::Request& asked,
+                                      store::Store& store) {
+  KNARR_ASSIGN(json::Document request, json::parse(asked.body));
   std::string name(json::get_string(request, "nodeName"));
   if (auto problems = names::dns1123_subdomain(name); !problems.empty()) {
     return bad_request(fmt::format("join: node name \"{}\": {}", name, problems[0]));
+  }
+  const bool itself = asked.peer && asked.peer->common_name == client_spec(name).common_name;
+  if (!itself && is_alive(store, name)) {
+    return Status(409, reason::kConflict,
+                  fmt::format("join: a node \"{}\" is there and alive; choose another --node-name, or if this machine is "
+                              "that node and lost its data directory, wait a minute after it stopped",
+                              name));
   }
   std::vector<std::string> addresses;
   if (const json::Value* list = json::find(request, "addresses"); list && list->IsArray()) {
@@ -102,8 +121,9 @@ Result<std::string> join_token(const Instance& instance, const auth::Certificate
   return keep_in_file(instance.token_file(), 0600, [&] { return Result<std::string>(prefix + random_hex(32)); });
 }
 
-http::Handler with_join(http::Handler next, const auth::CertificateAuthority& ca, const std::string& token) {
-  return [next = std::move(next), &ca, token](const http::Request& request, http::Response& response) {
+http::Handler with_join(http::Handler next, const auth::CertificateAuthority& ca, const std::string& token,
+                        store::Store& store) {
+  return [next = std::move(next), &ca, token, &store](const http::Request& request, http::Response& response) {
     if (!request.path.starts_with("/knarr/v1/")) return next(request, response);
     if (request.path == kCaPath && request.method == "GET") {
       response.set_header("Content-Type", "application/x-pem-file");
@@ -117,7 +137,7 @@ http::Handler with_join(http::Handler next, const auth::CertificateAuthority& ca
       return answer_error(response, {401, reason::kUnauthorized,
                                      "join: the token is not this server's; see <data-dir>/token on the server"});
     }
-    auto credentials = issue_credentials(ca, request.body);
+    auto credentials = issue_credentials(ca, request, store);
     if (!credentials.ok()) return answer_error(response, credentials.status());
     response.set_header("Content-Type", "application/json");
     response.body = std::move(credentials).value();

@@ -11,6 +11,7 @@
 #include "cli/instance.h"
 #include "knarr/auth/pki.h"
 #include "knarr/http/server.h"
+#include "knarr/store/store.h"
 
 namespace knarr::cli {
 
@@ -25,7 +26,10 @@ Result<std::string> join_token(const Instance& instance, const auth::Certificate
                                const std::string& given);
 
 // `next`, with the two paths in front of it that a worker uses to join: GET /knarr/v1/ca and POST /knarr/v1/join.
-http::Handler with_join(http::Handler next, const auth::CertificateAuthority& ca, const std::string& token);
+// A name whose node is alive (its lease in `store` was renewed a short while ago) is given to nobody else: who asks for
+// it has to show that node's own certificate.
+http::Handler with_join(http::Handler next, const auth::CertificateAuthority& ca, const std::string& token,
+                        store::Store& store);
 
 // A worker's side: asks `server_url` for credentials and writes them to `directory`.
 Status join(const std::string& server_url, const std::string& token, const std::string& node_name,

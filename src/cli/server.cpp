@@ -120,6 +120,8 @@ class ControlPlane {
     controllers_ = controllers::start({.transport = transport,
                                        .rest = rest_.get(),
                                        .ca_pem = ca_->certificate_pem(),
+                                       .ca = &*ca_,
+                                       .authorizer = access_.authorizer,
                                        .cluster_cidr = names_.cluster_cidr,
                                        .node_monitor_grace = names_.node_monitor_grace});
     scheduler_ =
@@ -253,6 +255,7 @@ class ControlPlane {
     api.service_accounts = access_.service_accounts;
     api.authorizer = access_.authorizer;
     api.anonymous = options_.flag("anonymous-auth");
+    api.audit = access_.audit;
     api.node_proxy = apiserver::make_direct_node_proxy({.ca_file = ca_->certificate_file(),
                                                         .certificate_file = instance_.pki() + "/node-client.crt",
                                                         .key_file = instance_.pki() + "/node-client.key"});

@@ -98,11 +98,11 @@ class Objects(ClusterTest):
         url = f"https://127.0.0.1:{self.cluster.port}"
         def code(path):
             return subprocess.run(["curl", "-sk", "--noproxy", "*", "-o", "/dev/null", "-w", "%{http_code}", url + path], capture_output=True, text=True).stdout
-        self.assertEqual(code("/api/v1/pods"), "401")
+        self.assertEqual(code("/api/v1/pods"), "403")
         self.assertEqual(code("/readyz"), "200")
         self.assertEqual(code("/version"), "200")
         body = subprocess.run(["curl", "-sk", "--noproxy", "*", url + "/api/v1/pods"], capture_output=True, text=True).stdout
-        self.assertEqual((json.loads(body)["kind"], json.loads(body)["reason"]), ("Status", "Unauthorized"))
+        self.assertEqual((json.loads(body)["kind"], json.loads(body)["reason"]), ("Status", "Forbidden"))
 
     def test_version(self):
         version = json.loads(self.cluster.kubectl("version", "-o", "json"))

@@ -41,6 +41,9 @@ KNOWN = [
     ("POST", "/selfsubjectrulesreviews", ".nonResourceRules"),  # in the order of a Go map
     ("POST", "/selfsubjectreviews", "credential-id"),
     ("", "/jobs/good", "spec.template: Invalid value"), ("", "/jobs/good", '"field": "spec.template"'),  # all of a pod as Go's structure
+    ("POST", "customresourcedefinitions", "only [Description Type"),  # shows a struct of upstream's own
+    ("", "example.com", ".managedFields[1].time"),  # upstream forgets when a scale was written
+    ("POST", "example.com", 'Warning: UP 299 - "unknown field \\"spec\\""'),  # of a version that is not served
     ("POST", "/binding", ""),  # a proper 422 where upstream answers 500
 ]
 
@@ -334,7 +337,7 @@ def main():
                     unknown += len(found)
                     print(f"{method} {path} {json.dumps(body)[:100] if body else ''}")
                     for difference in found:
-                        print("   ", difference[:600])
+                        print("   ", difference[:int(os.environ.get("SHOWN", "600"))])
             print(f"{count} requests, {unknown} differences that are not known")
             return 1 if unknown else 0
         finally:

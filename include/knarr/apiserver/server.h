@@ -8,6 +8,7 @@
 
 #include "knarr/apiserver/node_proxy.h"
 #include "knarr/apiserver/rest.h"
+#include "knarr/auth/audit.h"
 #include "knarr/auth/authn.h"
 #include "knarr/auth/authz.h"
 #include "knarr/auth/service_account.h"
@@ -15,17 +16,10 @@
 
 namespace knarr::apiserver {
 
-// What an audit sink learns of each request when it is answered.
-struct AuditEvent {
-  std::string_view verb, path, user, remote_address, user_agent;
-  int code = 0;
-  MonoTime::duration latency{};
-};
-
-class AuditSink {
- public:
-  virtual ~AuditSink() = default;
-  virtual void record(const AuditEvent& event) = 0;  // thread-safe, quick
+// Which requests are recorded, and where. Without either none is.
+struct AuditOptions {
+  std::shared_ptr<const auth::AuditPolicy> policy;
+  std::shared_ptr<auth::AuditLog> log;
 };
 
 struct ApiServerOptions {
@@ -35,7 +29,7 @@ struct ApiServerOptions {
   std::shared_ptr<auth::ServiceAccountTokens> service_accounts;  // optional: their keys are told to who may ask
   std::shared_ptr<auth::Authorizer> authorizer;
   bool anonymous = true;                  // requests without credentials are system:anonymous, else Unauthorized
-  std::shared_ptr<AuditSink> audit;       // optional
+  AuditOptions audit;
   std::shared_ptr<NodeProxy> node_proxy;  // optional: without it logs and exec answer 503
   std::string external_address;           // host:port that /api tells clients as serverAddressByClientCIDRs
   std::string version_suffix = "knarr";   // of /version's gitVersion: v1.36.3+knarr

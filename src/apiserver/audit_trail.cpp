@@ -1,0 +1,223 @@
+#include "audit_trail.h"
+
+#include <fmt/format.h>
+
+#include "knarr/apiserver/document.h"
+#include "knarr/codec/time.h"
+
+namespace knarr::apiserver {
+
+namespace {
+
+using auth::AuditLevel;
+using auth::AuditStage;
+using json::Value;
+
+void add(std::string& out, std::string_view name, std::string_view text) {
+  if (text.empty()) return;
+  if (!out.empty() && out.back() != '{') out += ',';
+  json::append_quoted(out, name);
+  out += ':';
+  json::append_quoted(out, text);
+}
+
+std::string list(const std::vector<std::string>& items) {
+  std::string out = "[";
+  for (const std::string& item : items) {
+    if (out.size() > 1) out += ',';
+    json::append_quoted(out, item);
+  }
+  return out += ']';
+}
+
+std::string user_json(const auth::UserInfo& user) {
+  std::string out = "{";
+  add(out, "username", user.name);
+  add(out, "uid", user.uid);
+  if (!user.groups.empty()) out += fmt::format("{}\"groups\":{}", out == "{" ? "" : ",", list(user.groups));
+  if (!user.extra.empty()) {
+    out += out == "{" ? "\"extra\":{" : ",\"extra\":{";
+    bool first = true;
+    for (const auto& [key, values] : user.extra) {
+      if (!std::exchange(first, false)) out += ',';
+      json::append_quoted(out, key);
+      out += ':' + list(values);
+    }
+    out += '}';
+  }
+  return out += '}';
+}
+
+std::string address_of(std::string_view remote) {
+  const size_t colon = remote.rfind(':');
+  std::string_view host = remote.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  return std::string(host);
+}
+
+// Where the request came from: what proxies said, and the connection.
+std::vector<std::string> sources_of(const http::Request& request) {
+  std::vector<std::string> out;
+  std::string_view forwarded = request.header("X-Forwarded-For");
+  while (!forwarded.empty()) {
+    const size_t comma = std::min(forwarded.find(','), forwarded.size());
+    std::string_view item = forwarded.substr(0, comma);
+    while (item.starts_with(' ')) item.remove_prefix(1);
+    while (item.ends_with(' ')) item.remove_suffix(1);
+    if (!item.empty()) out.emplace_back(item);
+    forwarded.remove_prefix(std::min(comma + 1, forwarded.size()));
+  }
+  const std::string own = address_of(request.remote_address);
+  if (out.empty() || out.back() != own) out.push_back(own);
+  return out;
+}
+
+void drop_managed_fields(Value& object) {
+  if (!object.IsObject()) return;
+  if (Value* metadata = json::find(object, "metadata")) json::remove(*metadata, "managedFields");
+  if (Value* items = json::find(object, "items"); items && items->IsArray())
+    for (Value& item : items->GetArray()) drop_managed_fields(item);
+}
+
+std::string object_text(std::string_view text, bool omit_managed_fields) {
+  auto document = json::parse(text);
+  if (!document.ok()) return {};
+  if (omit_managed_fields) drop_managed_fields(*document);
+  return json::dump(*document);
+}
+
+bool is_json(const http::Response& response) {
+  for (const auto& [name, value] : response.headers)
+    if (name == "Content-Type") return value.starts_with("application/json");
+  return false;
+}
+
+// The answer's status: of a Status object what it says, else the code alone.
+std::string status_member(const http::Response& response) {
+  std::string out = "{\"metadata\":{}";
+  const auto body = response.status >= 400 ? json::parse(response.body) : Result<json::Document>(json::Document());
+  if (body.ok() && body->IsObject() && json::get_string(*body, "kind") == "Status") {
+    for (const std::string_view name : {"status", "message", "reason"}) add(out, name, json::get_string(*body, name));
+    if (const Value* details = json::find(*body, "details")) out += ",\"details\":" + json::dump(*details);
+  }
+  return out += fmt::format(",\"code\":{}}}", response.status);
+}
+
+}  // namespace
+
+AuditTrail::AuditTrail(const AuditOptions& options, const Clock& clock, auth::AuditDecision decision)
+    : options_(options), clock_(clock), decision_(decision) {}
+
+std::string AuditTrail::now() const { return format_micro_time(clock_.wall()); }
+
+std::shared_ptr<AuditTrail> AuditTrail::begin(const AuditOptions& options, const Clock& clock, Exchange& exchange) {
+  if (!options.policy || !options.log) return nullptr;
+  const std::string_view given = exchange.request.header("Audit-ID");
+  const std::string id = given.empty() || given.size() > 64 ? new_uid() : std::string(given);
+  exchange.response.set_header("Audit-Id", id);
+  auth::Attributes attributes = attributes_of(exchange);
+  if (exchange.user.name.empty()) attributes.user = nullptr;
+  const auth::AuditDecision decision = options.policy->decide(attributes);
+  if (decision.level == AuditLevel::kNone) return nullptr;
+  auto trail = std::shared_ptr<AuditTrail>(new AuditTrail(options, clock, decision));
+  trail->id_ = id;
+  trail->received_ = trail->now();
+  trail->describe(exchange);
+  trail->record(AuditStage::kRequestReceived);
+  return trail;
+}
+
+void AuditTrail::describe(const Exchange& exchange) {
+  const http::Request& request = exchange.request;
+  const RequestInfo& info = exchange.info;
+  add(head_, "requestURI", request.target);
+  add(head_, "verb", info.verb);
+  head_ += ",\"user\":" + user_json(exchange.user);
+  middle_ = fmt::format(",\"sourceIPs\":{}", list(sources_of(request)));
+  add(middle_, "userAgent", request.header("User-Agent").substr(0, 1024));
+  if (!info.resource_request) return;
+
+  std::string name = info.name, ns = info.ns, uid, revision;
+  if (!request.body.empty()) {
+    const auto body = body_as_json(request);
+    const bool patch = info.verb == "patch";
+    if (body.ok() && !patch) {
+      if (const auto object = json::parse(*body); object.ok() && object->IsObject()) {
+        if (name.empty()) name = meta_string(*object, "name");
+        if (ns.empty()) ns = meta_string(*object, "namespace");
+        uid = meta_string(*object, "uid");
+        revision = meta_string(*object, "resourceVersion");
+      }
+    }
+    if (decision_.level >= AuditLevel::kRequest)
+      request_object_ = object_text(patch       ? std::string_view(request.body)
+                                    : body.ok() ? std::string_view(*body)
+                                                : "",
+                                    decision_.omit_managed_fields);
+  }
+  std::string ref = "{";
+  add(ref, "resource", info.resource);
+  add(ref, "namespace", ns);
+  add(ref, "name", name);
+  add(ref, "uid", uid);
+  add(ref, "apiGroup", info.group);
+  add(ref, "apiVersion", info.version);
+  add(ref, "resourceVersion", revision);
+  add(ref, "subresource", info.subresource);
+  middle_ += ",\"objectRef\":" + ref + "}";
+}
+
+void AuditTrail::impersonates(const auth::UserInfo& user) {
+  impersonated_ = ",\"impersonatedUser\":" + user_json(user);
+}
+
+void AuditTrail::decided(bool allowed, std::string_view reason) {
+  annotations_ =
+      fmt::format(",\"annotations\":{{\"authorization.k8s.io/decision\":\"{}\"", allowed ? "allow" : "forbid");
+  annotations_ += ",\"authorization.k8s.io/reason\":";
+  json::append_quoted(annotations_, reason);
+  annotations_ += '}';
+}
+
+void AuditTrail::record(AuditStage stage, const std::string& further) {
+  if (!decision_.records(stage)) return;
+  std::string line = fmt::format(R"({{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"{}","auditID":)",
+                                 to_string(decision_.level));
+  json::append_quoted(line, id_);
+  line += fmt::format(",\"stage\":\"{}\",{}{}{}{}", to_string(stage), head_, impersonated_, middle_, further);
+  line += fmt::format(",\"requestReceivedTimestamp\":\"{}\",\"stageTimestamp\":\"{}\"", received_, now());
+  if (stage != AuditStage::kRequestReceived) line += annotations_;
+  options_.log->write(line += '}');
+}
+
+void AuditTrail::refused_credentials() {
+  complete_ = true;
+  record(AuditStage::kResponseStarted,
+         R"(,"responseStatus":{"metadata":{},"status":"Failure","message":"Authentication failed","code":401})");
+}
+
+void AuditTrail::panicked() {
+  complete_ = true;
+  record(
+      AuditStage::kPanic,
+      R"(,"responseStatus":{"metadata":{},"status":"Failure","message":"APIServer panic'd","reason":"InternalError","code":500})");
+}
+
+void AuditTrail::answered(const http::Response& response) {
+  if (complete_) return;
+  result_ = ",\"responseStatus\":" + status_member(response);
+  if (!request_object_.empty()) result_ += ",\"requestObject\":" + request_object_;
+  if (response.takeover) return record(AuditStage::kResponseStarted, result_);
+  complete_ = true;
+  if (decision_.level == AuditLevel::kRequestResponse && is_json(response)) {
+    const std::string object = object_text(response.body, decision_.omit_managed_fields);
+    if (!object.empty()) result_ += ",\"responseObject\":" + object;
+  }
+  record(AuditStage::kResponseComplete, result_);
+}
+
+AuditTrail::~AuditTrail() {
+  if (!complete_) record(AuditStage::kResponseComplete, result_);
+}
+
+}  // namespace knarr::apiserver

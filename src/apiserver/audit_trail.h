@@ -1,0 +1,46 @@
+// What one request leaves in the audit log.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "knarr/auth/audit.h"
+#include "server_impl.h"
+
+namespace knarr::apiserver {
+
+// Not thread-safe: the request's thread writes it; who keeps a connection open afterwards (a watch) only holds it, and
+// letting go of it records the end.
+class AuditTrail {
+ public:
+  // Null when the policy does not want the request recorded. The exchange's user is known by now, or is nobody whose
+  // credentials were refused.
+  static std::shared_ptr<AuditTrail> begin(const AuditOptions& options, const Clock& clock, Exchange& exchange);
+  ~AuditTrail();
+
+  void decided(bool allowed, std::string_view reason);
+  void impersonates(const auth::UserInfo& user);
+  void refused_credentials();
+  // The handler is done: the answer is complete, or what follows takes its time.
+  void answered(const http::Response& response);
+  void panicked();
+
+ private:
+  AuditTrail(const AuditOptions& options, const Clock& clock, auth::AuditDecision decision);
+  void describe(const Exchange& exchange);
+  void record(auth::AuditStage stage, const std::string& further = {});
+  std::string now() const;
+
+  const AuditOptions& options_;
+  const Clock& clock_;
+  const auth::AuditDecision decision_;
+  std::string id_, received_;
+  std::string head_;          // members up to the user, without the stage
+  std::string impersonated_;  // a member with its comma, or ""
+  std::string middle_;        // members from the addresses to the object
+  std::string request_object_, annotations_;
+  std::string result_;  // what the end of a long answer says of it
+  bool complete_ = false;
+};
+
+}  // namespace knarr::apiserver
