@@ -1,4 +1,4 @@
-// Subresources that connect a client to a pod's node: log, exec, attach, portforward; and nodes/proxy.
+// Subresources that connect a client to a pod's node: log, exec, attach, portforward.
 //
 // All of them take the client's connection over, so that no worker waits for a node: the answer's head is written by
 // hand once the node has answered.
@@ -15,14 +15,105 @@
 #include "knarr/http/client.h"
 #include "knarr/http/websocket.h"
 #include "knarr/linux/fd.h"
-#include "server_impl.h"
+#include "connect_impl.h"
 
 namespace knarr::apiserver {
 
-namespace {
-
 using json::Document;
 using json::Value;
+
+Result<NodeAddress> find_node(Rest& rest, const std::string& name) {
+  const schema::Resource* nodes = schema::find_resource("", "v1", "nodes");
+  RequestContext context;
+  const auto found =
+      nodes ? rest.get(context, {nodes, "", "", name}) : Result<Answer>(unavailable("nodes are not served"));
+  KNARR_RETURN_IF_ERROR(found.status());
+  KNARR_ASSIGN(const Document node, json::parse(found->bytes()));
+  NodeAddress address;
+  address.node = name;
+  const Value* endpoint = json::find(node, {"status", "daemonEndpoints", "kubeletEndpoint"});
+  address.port = endpoint ? static_cast<int>(json::get_int(*endpoint, "Port")) : 0;
+  const Value* addresses = json::find(node, {"status", "addresses"});
+  for (const std::string_view type : {"InternalIP", "ExternalIP", "InternalDNS", "Hostname"}) {
+    if (!address.host.empty() || !addresses || !addresses->IsArray()) break;
+    for (const Value& item : addresses->GetArray())
+      if (json::get_string(item, "type") == type && address.host.empty())
+        address.host = json::get_string(item, "address");
+  }
+  if (address.host.empty() || address.port == 0)
+    return unavailable(fmt::format("node {} has told no address and port of its API yet", name));
+  return address;
+}
+
+std::string_view reason_phrase(int code) {
+  switch (code) {
+    case 101:
+      return "Switching Protocols";
+    case 200:
+      return "OK";
+    case 400:
+      return "Bad Request";
+    case 403:
+      return "Forbidden";
+    case 404:
+      return "Not Found";
+    case 500:
+      return "Internal Server Error";
+    case 503:
+      return "Service Unavailable";
+    default:
+      return "Status";
+  }
+}
+
+void write_answer(http::Stream& stream, int code, std::string_view content_type, std::string_view body) {
+  (void)stream.write(
+      fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}", code,
+                  reason_phrase(code), content_type, body.size(), body));
+}
+
+void write_status(http::Stream& stream, const Status& status) {
+  write_answer(stream, status.code(), "application/json", status_json(status));
+}
+
+void relay_upgrade(http::Client& node, const http::ClientRequest& wanted, http::Stream& client,
+                   std::string_view early) {
+  auto upgraded = node.upgrade(wanted);
+  if (!upgraded.ok()) return write_status(client, upgraded.status());
+  const http::ClientResponse& head = upgraded->response;
+  if (head.status != 101 || !upgraded->stream)
+    return write_answer(client, head.status,
+                        head.header("Content-Type").empty() ? "text/plain" : head.header("Content-Type"), head.body);
+  std::string text = "HTTP/1.1 101 Switching Protocols\r\n";
+  for (const auto& [name, value] : head.headers) text.append(name).append(": ").append(value).append("\r\n");
+  if (!client.write(text += "\r\n").ok()) return;
+  http::relay(client, early, *upgraded->stream, upgraded->early);
+}
+
+Result<std::shared_ptr<http::Client>> client_of_node(Rest& rest, NodeProxy* nodes, const std::string& node) {
+  if (!nodes) return unavailable("this server has no way to its nodes");
+  KNARR_ASSIGN(const NodeAddress address, find_node(rest, node));
+  return nodes->client(address);
+}
+
+HangupWatch::HangupWatch(int client_fd, std::shared_ptr<http::Client::Cancel> cancel) {
+  auto pipe = linux::make_pipe();
+  if (!pipe.ok()) return;  // then a client that left is noticed at the next line
+  stop_ = std::move(pipe->write);
+  thread_ = std::thread([client_fd, cancel = std::move(cancel), stopped = std::move(pipe->read)] {
+    std::array<pollfd, 2> fds = {{{client_fd, POLLRDHUP, 0}, {stopped.get(), 0, 0}}};
+    while (::poll(fds.data(), fds.size(), -1) < 0 && errno == EINTR) {
+    }
+    if (fds[0].revents != 0) cancel->cancel();
+  });
+}
+
+HangupWatch::~HangupWatch() {
+  stop_.reset();  // the thread sees POLLHUP
+  if (thread_.joinable()) thread_.join();
+}
+
+namespace {
 
 std::string percent_encode(std::string_view text) {
   std::string out;
@@ -56,29 +147,6 @@ Result<std::string> choose_container(const Value& pod, std::string_view wanted) 
   if (main.empty()) return bad_request(fmt::format("a container name must be specified for pod {}", pod_name));
   return bad_request(
       fmt::format("a container name must be specified for pod {}, choose one of: [{}]", pod_name, fmt::join(all, " ")));
-}
-
-Result<NodeAddress> find_node(Rest& rest, const std::string& name) {
-  const schema::Resource* nodes = schema::find_resource("", "v1", "nodes");
-  RequestContext context;
-  const auto found =
-      nodes ? rest.get(context, {nodes, "", "", name}) : Result<Answer>(unavailable("nodes are not served"));
-  KNARR_RETURN_IF_ERROR(found.status());
-  KNARR_ASSIGN(const Document node, json::parse(found->bytes()));
-  NodeAddress address;
-  address.node = name;
-  const Value* endpoint = json::find(node, {"status", "daemonEndpoints", "kubeletEndpoint"});
-  address.port = endpoint ? static_cast<int>(json::get_int(*endpoint, "Port")) : 0;
-  const Value* addresses = json::find(node, {"status", "addresses"});
-  for (const std::string_view type : {"InternalIP", "ExternalIP", "InternalDNS", "Hostname"}) {
-    if (!address.host.empty() || !addresses || !addresses->IsArray()) break;
-    for (const Value& item : addresses->GetArray())
-      if (json::get_string(item, "type") == type && address.host.empty())
-        address.host = json::get_string(item, "address");
-  }
-  if (address.host.empty() || address.port == 0)
-    return unavailable(fmt::format("node {} has told no address and port of its API yet", name));
-  return address;
 }
 
 // The query of a log request as the node takes it. Errors: 422 on PodLogOptions.
@@ -137,38 +205,6 @@ std::string stream_query(const http::Request& request) {
   return query;
 }
 
-std::string_view reason_phrase(int code) {
-  switch (code) {
-    case 101:
-      return "Switching Protocols";
-    case 200:
-      return "OK";
-    case 400:
-      return "Bad Request";
-    case 403:
-      return "Forbidden";
-    case 404:
-      return "Not Found";
-    case 500:
-      return "Internal Server Error";
-    case 503:
-      return "Service Unavailable";
-    default:
-      return "Status";
-  }
-}
-
-// A whole answer, after which the connection ends.
-void write_answer(http::Stream& stream, int code, std::string_view content_type, std::string_view body) {
-  (void)stream.write(
-      fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}", code,
-                  reason_phrase(code), content_type, body.size(), body));
-}
-
-void write_status(http::Stream& stream, const Status& status) {
-  write_answer(stream, status.code(), "application/json", status_json(status));
-}
-
 // What a node said when it refused, as the API's error on the pod's log.
 Status node_error(int code, const std::string& text, std::string_view pod) {
   std::string_view why = code == 404 ? reason::kNotFound : code == 400 ? reason::kBadRequest : reason::kInternalError;
@@ -184,32 +220,6 @@ Status node_error(int code, const std::string& text, std::string_view pod) {
   return Status(code >= 400 ? code : 500, why,
                 message.empty() ? "an error on the server has prevented the request from succeeding" : message);
 }
-
-// Cancels a stream from a node when the client that it is for goes away while nothing flows. Its thread ends with it.
-class HangupWatch {
- public:
-  HangupWatch(int client_fd, std::shared_ptr<http::Client::Cancel> cancel) {
-    auto pipe = linux::make_pipe();
-    if (!pipe.ok()) return;  // then a client that left is noticed at the next line
-    stop_ = std::move(pipe->write);
-    thread_ = std::thread([client_fd, cancel = std::move(cancel), stopped = std::move(pipe->read)] {
-      std::array<pollfd, 2> fds = {{{client_fd, POLLRDHUP, 0}, {stopped.get(), 0, 0}}};
-      while (::poll(fds.data(), fds.size(), -1) < 0 && errno == EINTR) {
-      }
-      if (fds[0].revents != 0) cancel->cancel();
-    });
-  }
-  ~HangupWatch() {
-    stop_.reset();  // the thread sees POLLHUP
-    if (thread_.joinable()) thread_.join();
-  }
-  HangupWatch(const HangupWatch&) = delete;
-  HangupWatch& operator=(const HangupWatch&) = delete;
-
- private:
-  linux::UniqueFd stop_;
-  std::thread thread_;
-};
 
 // Where a log goes once the node has begun to send it.
 class LogSink {
@@ -303,27 +313,6 @@ bool passes_on(std::string_view header) {
          name.starts_with("sec-websocket-") || name.starts_with("x-stream-protocol-version");
 }
 
-void relay_upgrade(http::Client& node, const http::ClientRequest& wanted, http::Stream& client,
-                   std::string_view early) {
-  auto upgraded = node.upgrade(wanted);
-  if (!upgraded.ok()) return write_status(client, upgraded.status());
-  const http::ClientResponse& head = upgraded->response;
-  if (head.status != 101 || !upgraded->stream)
-    return write_answer(client, head.status,
-                        head.header("Content-Type").empty() ? "text/plain" : head.header("Content-Type"), head.body);
-  std::string text = "HTTP/1.1 101 Switching Protocols\r\n";
-  for (const auto& [name, value] : head.headers) text.append(name).append(": ").append(value).append("\r\n");
-  if (!client.write(text += "\r\n").ok()) return;
-  http::relay(client, early, *upgraded->stream, upgraded->early);
-}
-
-// A client for a node's API.
-Result<std::shared_ptr<http::Client>> client_of_node(Rest& rest, NodeProxy* nodes, const std::string& node) {
-  if (!nodes) return unavailable("this server has no way to its nodes");
-  KNARR_ASSIGN(const NodeAddress address, find_node(rest, node));
-  return nodes->client(address);
-}
-
 Status serve_log(Rest& rest, NodeProxy* nodes, const Document& pod, Exchange& exchange) {
   const http::Request& request = exchange.request;
   const std::string name(meta_string(pod, "name")), ns(meta_string(pod, "namespace"));
@@ -379,34 +368,14 @@ Status serve_stream(Rest& rest, NodeProxy* nodes, const Document& pod, Exchange&
   return Status::OK();
 }
 
-Status serve_node_proxy(Rest& rest, NodeProxy* nodes, const Target& target, Exchange& exchange) {
-  KNARR_ASSIGN(auto client, client_of_node(rest, nodes, std::string(target.name)));
-  const http::Request& request = exchange.request;
-  http::ClientRequest wanted;
-  wanted.method = request.method;
-  const size_t question = request.target.find('?');
-  wanted.target = (exchange.info.rest.empty() ? "/" : exchange.info.rest) +
-                  (question == std::string::npos ? "" : request.target.substr(question));
-  wanted.body = request.body;
-  if (const auto type = request.header("Content-Type"); !type.empty())
-    wanted.headers.emplace_back("Content-Type", type);
-  exchange.response.take_over([client, wanted](std::unique_ptr<http::Stream> stream, std::string) {
-    const auto answer = client->send(wanted);
-    if (!answer.ok()) return write_status(*stream, answer.status());
-    const std::string_view type = answer->header("Content-Type");
-    write_answer(*stream, answer->status, type.empty() ? "text/plain" : type, answer->body);
-  });
-  return Status::OK();
-}
-
 }  // namespace
 
 bool serve_connect(Rest& rest, NodeProxy* nodes, const Target& target, Exchange& exchange) {
   const std::string_view sub = target.subresource;
   const std::string_view storage = target.resource->storage_name;
   Status status;
-  if (storage == "nodes" && sub == "proxy") {
-    status = serve_node_proxy(rest, nodes, target, exchange);
+  if (sub == "proxy") {
+    status = serve_proxy(rest, nodes, target, exchange);
   } else if (storage == "pods" && (sub == "log" || sub == "exec" || sub == "attach" || sub == "portforward")) {
     RequestContext context;
     auto found = rest.get(context, {target.resource, "", target.ns, target.name});

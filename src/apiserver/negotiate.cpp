@@ -89,6 +89,7 @@ bool accept(const Clause& clause, Forms forms, Output& out) {
   }
   if (clause.pretty) out.pretty = true;
   if (clause.as.empty()) return true;
+  if (out.protobuf && clause.as == "Table") return false;  // has no such form
   const bool meta =
       (forms == Forms::kMeta || stream || custom) && clause.group == "meta.k8s.io" && (clause.version == "v1" || clause.version == "v1beta1");
   if (meta && clause.as == "Table") {

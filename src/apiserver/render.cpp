@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "knarr/apiserver/document.h"
 #include "knarr/apiserver/errors.h"
 #include "knarr/codec/json.h"
@@ -58,6 +61,29 @@ void append_pod_conditions(std::string& out, const json::Value& pod) {
                   phase, phase == "Succeeded" ? "completed successfully" : "failed");
 }
 
+// With the members of every object in the order of their names, as upstream's YAML has them.
+json::Document sorted(const json::Value& value) {
+  json::Document out = json::copy(value);
+  const auto sort = [](auto&& self, json::Value& of) -> void {
+    if (of.IsArray()) {
+      for (json::Value& item : of.GetArray()) self(self, item);
+    } else if (of.IsObject()) {
+      for (auto& member : of.GetObject()) self(self, member.value);
+      std::vector<std::pair<json::Value, json::Value>> members;
+      for (auto& member : of.GetObject()) members.emplace_back(std::move(member.name), std::move(member.value));
+      std::sort(members.begin(), members.end(),
+                [](const auto& a, const auto& b) { return json::view(a.first) < json::view(b.first); });
+      size_t i = 0;
+      for (auto& member : of.GetObject()) {
+        member.name = std::move(members[i].first);
+        member.value = std::move(members[i++].second);
+      }
+    }
+  };
+  sort(sort, out);
+  return out;
+}
+
 }  // namespace
 
 std::string format_json(std::string text, const Output& output) {
@@ -68,7 +94,7 @@ std::string format_json(std::string text, const Output& output) {
     auto encoded = schema::encode_protobuf(*document);
     return encoded.ok() ? std::move(*encoded) : text;
   }
-  return output.yaml ? yaml::dump(*document) : json::dump_pretty(*document) + "\n";
+  return output.yaml ? yaml::dump(sorted(*document)) : json::dump_pretty(*document) + "\n";
 }
 
 std::string_view metadata_text(std::string_view bytes) {

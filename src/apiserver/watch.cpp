@@ -170,7 +170,10 @@ Result<std::unique_ptr<Watch>> make_watch(const Rest::Impl& rest, const Target& 
   store::Revision since = 0;
   bool future = false;  // then nothing is told until that revision has come, as upstream does
   if (!legacy) {
-    KNARR_ASSIGN(since, parse_revision(params.resource_version));
+    const auto parsed = parse_revision(params.resource_version);
+    if (!parsed.ok())  // upstream's watches find out late, and say it without a reason
+      return Status(500, "", parsed.status().message().substr(parsed.status().message().find("resourceVersion:")));
+    since = *parsed;
     future = since > rest.store->revision();
   }
   const bool initial = params.send_initial_events.value_or(legacy);

@@ -59,7 +59,9 @@ Result<std::string> decode_with(const std::array<int8_t, 256>& digits, bool padd
       have = 0;
     }
   }
-  if (have == 1 || (padded && have > 0 && have + padding != 4)) return illegal(text.size());
+  // Go tells where the incomplete group begins, unless padding was begun.
+  if (have == 1 || (padded && have > 0 && have + padding != 4))
+    return illegal(padding > 0 ? text.size() : text.size() - static_cast<size_t>(have));
   if (have >= 2) out += static_cast<char>(group >> (have == 2 ? 4 : 10));
   if (have == 3) out += static_cast<char>(group >> 2);
   return out;
