@@ -10,6 +10,24 @@ namespace knarr::apiserver {
 
 using json::Document;
 
+namespace {
+
+// Keys that stand there twice: an error, a warning or nothing, as the client wants it.
+Status check_duplicates(RequestContext& context, std::string_view body) {
+  if (context.field_validation == FieldValidation::kIgnore) return Status::OK();
+  if (body.starts_with('{') && json::duplicate_keys(body).empty()) return Status::OK();
+  const auto duplicates = yaml::duplicate_keys(body);
+  if (duplicates.empty()) return Status::OK();
+  const std::string problem =
+      fmt::format("error converting YAML to JSON: yaml: unmarshal errors:\n  {}", fmt::join(duplicates, "\n  "));
+  if (context.field_validation == FieldValidation::kStrict)
+    return bad_request(fmt::format("error strict decoding YAML: {}", problem));
+  context.warnings.push_back(problem);
+  return Status::OK();
+}
+
+}  // namespace
+
 Result<Answer> Rest::Impl::apply(RequestContext& context, const Target& target, std::string_view body) {
   const schema::Resource& resource = *target.resource;
   auto config = yaml::parse(body);
@@ -20,9 +38,12 @@ Result<Answer> Rest::Impl::apply(RequestContext& context, const Target& target, 
         "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {} into Go value of type "
         "map[string]interface {{}}",
         config->IsArray() ? "array" : config->IsString() ? "string" : config->IsNumber() ? "number" : "bool"));
-  const auto applied = [&](const json::Value* live) {
+  const Status strict = check_duplicates(context, body);
+  const auto applied = [&](const json::Value* live) -> Result<Document> {
     const std::string time = format_time(now());
-    return schema::apply(resource, {context.field_manager, target.subresource, time}, context.force, live, *config);
+    auto made = schema::apply(resource, {context.field_manager, target.subresource, time}, context.force, live, *config);
+    if (made.ok()) KNARR_RETURN_IF_ERROR(strict);
+    return made;
   };
   constexpr int kAttempts = 8;  // an object may come and go between the look at it and the write
   for (int attempt = 1;; ++attempt) {

@@ -95,6 +95,7 @@ class Builder : public YAML::EventHandler {
   json::Document document;
 
   int start = -1;  // where the document begins, in bytes
+  std::vector<std::string>* duplicates = nullptr;  // is told of keys that are there already
 
   void OnDocumentStart(const YAML::Mark& mark) override { start = mark.pos; }
   void OnDocumentEnd() override { json::drop_duplicates(document); }
@@ -210,6 +211,11 @@ class Builder : public YAML::EventHandler {
       frame.key = to_key(mark, std::move(value));
       frame.key_pos = mark.pos;
     } else {
+      if (duplicates && json::find(frame.value, json::view(frame.key))) {
+        std::string key;
+        json::append_quoted(key, json::view(frame.key));
+        duplicates->push_back(fmt::format("line {}: key {} already set in map", mark.line + 1, key));
+      }
       frame.value.AddMember(frame.key, value, alloc());
       frame.key.SetNull();
     }
@@ -256,7 +262,8 @@ Result<bool> next_document(YAML::Parser& parser, Builder& builder) {
 }
 
 // The documents of a text, or the first.
-Result<std::vector<json::Document>> read(std::string_view text, bool only_first) {
+Result<std::vector<json::Document>> read(std::string_view text, bool only_first,
+                                         std::vector<std::string>* duplicates = nullptr) {
   constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf", kStart = "---";
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   if (!json::is_utf8(text)) return yaml_error("invalid UTF-8");
@@ -269,6 +276,7 @@ Result<std::vector<json::Document>> read(std::string_view text, bool only_first)
   std::vector<json::Document> all;
   for (;;) {
     Builder builder;
+    builder.duplicates = duplicates;
     const Result<bool> found = next_document(parser, builder);
     // yaml-cpp begins another document wherever one ends, even in front of what it cannot read and will not pass.
     if (!all.empty() && builder.start >= 0 && !text.substr(static_cast<size_t>(builder.start)).starts_with(kStart)) {
@@ -382,6 +390,12 @@ Result<json::Document> parse(std::string_view text) {
   KNARR_ASSIGN(std::vector<json::Document> documents, read(text, true));
   if (documents.empty()) return json::Document();
   return std::move(documents.front());
+}
+
+std::vector<std::string> duplicate_keys(std::string_view text) {
+  std::vector<std::string> out;
+  (void)read(text, true, &out);  // the caller has parsed it
+  return out;
 }
 
 Result<std::vector<json::Document>> parse_all(std::string_view text) {

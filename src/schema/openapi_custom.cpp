@@ -28,8 +28,8 @@ void describe(Value& properties, std::string_view name, std::string_view doc, Al
 // kind, apiVersion and metadata.
 void add_object_fields(Value& schema, const std::string& meta, Version version, Allocator& alloc) {
   Value& properties = json::ensure_object(schema, {"properties"}, alloc);
-  describe(properties, "apiVersion", "The group and version of the schema that the object is written in.", alloc);
-  describe(properties, "kind", "The kind of the object.", alloc);
+  describe(properties, "apiVersion", "APIVersion defines the group and version of the schema that the object is written in.", alloc);
+  describe(properties, "kind", "Kind names what the object is.", alloc);
   Value reference(rapidjson::kObjectType), metadata(rapidjson::kObjectType);
   json::set(reference, "$ref", meta, alloc);
   if (version == Version::k2) {
@@ -39,7 +39,7 @@ void add_object_fields(Value& schema, const std::string& meta, Version version, 
     list.PushBack(reference, alloc);
     json::set(metadata, "allOf", std::move(list), alloc);
   }
-  json::set(metadata, "description", "Metadata of the object.", alloc);
+  json::set(metadata, "description", "Standard object's metadata: name, labels and the like.", alloc);
   json::set(properties, "metadata", std::move(metadata), alloc);
 }
 

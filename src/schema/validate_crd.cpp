@@ -343,16 +343,16 @@ void stored_versions(const Value& crd, FieldErrors& errors) {
   const Value* list = json::find(crd, {"status", "storedVersions"});
   const std::string shown = list != nullptr ? json::dump(*list) : "null";
   if (stored.Empty()) return errors.invalid_json(path, shown, "must have at least one stored version");
-  std::set<std::string_view> there;
+  std::set<std::string_view> missing;  // each version takes itself out
+  for (const Value& name : stored)
+    if (name.IsString()) missing.insert(json::view(name));
   for (const Value& v : items(child(crd, "spec"), "versions")) {
     const std::string_view name = json::get_string(v, "name");
-    there.insert(name);
-    const bool known = std::any_of(stored.begin(), stored.end(), [&](const Value& s) { return s.IsString() && json::view(s) == name; });
-    if (json::get_bool(v, "storage") && !known) errors.invalid_json(path, shown, fmt::format("must have the storage version {}", name));
+    if (missing.erase(name) == 0 && json::get_bool(v, "storage")) errors.invalid_json(path, shown, fmt::format("must have the storage version {}", name));
   }
   for (rapidjson::SizeType i = 0; i < stored.Size(); ++i) {
     const std::string_view name = stored[i].IsString() ? json::view(stored[i]) : std::string_view();
-    if (there.contains(name)) continue;
+    if (!missing.contains(name)) continue;
     errors.invalid(path.index(i), name,
                    fmt::format("missing from spec.versions; {0} was previously a storage version, and must remain in spec.versions until a "
                                "storage migration ensures no data remains persisted in {0} and removes {0} from status.storedVersions",

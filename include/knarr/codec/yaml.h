@@ -15,6 +15,9 @@ namespace knarr::yaml {
 // One document; an empty text is null. JSON texts are read too. Error: BadRequest with the line.
 Result<json::Document> parse(std::string_view text);
 
+// Keys of a text that parses which are there already, in the words of Go's decoder: line 9: key "foo" already set in map.
+std::vector<std::string> duplicate_keys(std::string_view text);
+
 // All documents of a stream (`---`), empty ones left out.
 Result<std::vector<json::Document>> parse_all(std::string_view text);
 
