@@ -6,6 +6,7 @@
 #include <set>
 
 #include "knarr/schema/api/apps_v1.h"
+#include "schema/go_json.h"
 #include "schema/validate.h"
 
 namespace knarr::schema::validation {
@@ -20,11 +21,6 @@ constexpr std::string_view kAboveReplicas = "cannot be greater than status.repli
 std::string json_of(const IntOrString& value) {
   json::Document document;
   return json::dump(value.to_json(document.GetAllocator()));
-}
-
-// Strategies print as upstream's own structures, which have no JSON names.
-std::string strategy_json(std::string_view type, std::string_view rolling_update) {
-  return fmt::format(R"({{"Type":"{}","RollingUpdate":{}}})", type, rolling_update);
 }
 
 // The value of a percentage that is well formed.
@@ -97,7 +93,7 @@ void deployment_strategy(const apps::DeploymentStrategy& s, const Path& path, Fi
       errors.required(path.child("rollingUpdate"), "this should be defaulted and never be nil");
     }
   } else {
-    errors.unsupported_json(path, strategy_json(s.type, "null"), {"Recreate", "RollingUpdate"});
+    errors.unsupported_json(path, go_json(s), {"Recreate", "RollingUpdate"});
   }
 }
 
@@ -179,15 +175,11 @@ void stateful_set_strategy(const apps::StatefulSetUpdateStrategy& s, const Path&
     errors.required(path);
   } else if (s.type == "OnDelete") {
     if (!s.rollingUpdate) return;
-    const auto& r = *s.rollingUpdate;
-    errors.invalid_json(path.child("rollingUpdate"),
-                        fmt::format(R"({{"Partition":{},"MaxUnavailable":{}}})", r.partition.value_or(0),
-                                    r.maxUnavailable ? json_of(*r.maxUnavailable) : "null"),
-                        "only allowed for updateStrategy 'RollingUpdate'");
+    errors.invalid_json(path.child("rollingUpdate"), go_json(*s.rollingUpdate), "only allowed for updateStrategy 'RollingUpdate'");
   } else if (s.type == "RollingUpdate") {
     if (s.rollingUpdate) rolling_stateful_set(*s.rollingUpdate, path.child("rollingUpdate"), errors);
   } else {
-    errors.invalid_json(path, strategy_json(s.type, "null"), "must be 'RollingUpdate' or 'OnDelete'");
+    errors.invalid_json(path, go_json(s), "must be 'RollingUpdate' or 'OnDelete'");
   }
 }
 
@@ -293,7 +285,7 @@ void rolling_daemon_set(const apps::RollingUpdateDaemonSet& r, const Path& path,
 
 void daemon_set_strategy(const apps::DaemonSetUpdateStrategy& s, const Path& path, FieldErrors& errors) {
   if (s.type == "OnDelete") return;
-  if (s.type != "RollingUpdate") return errors.unsupported_json(path, strategy_json(s.type, "null"), {"OnDelete", "RollingUpdate"});
+  if (s.type != "RollingUpdate") return errors.unsupported_json(path, go_json(s), {"RollingUpdate", "OnDelete"});
   if (!s.rollingUpdate) return errors.required(path.child("rollingUpdate"));
   rolling_daemon_set(*s.rollingUpdate, path.child("rollingUpdate"), errors);
 }

@@ -8,6 +8,7 @@
 #include "knarr/codec/cron.h"
 #include "knarr/codec/time.h"
 #include "knarr/schema/api/batch_v1.h"
+#include "schema/go_json.h"
 #include "schema/validate.h"
 
 namespace knarr::schema::validation {
@@ -76,7 +77,7 @@ void exit_codes(const batch::PodFailurePolicyOnExitCodesRequirement& r, const ba
       errors.invalid(path.child("containerName"), *r.containerName, "must be one of the container or initContainer names in the pod template");
   }
   const Path values = path.child("values");
-  const std::string all = r.values.empty() ? "null" : fmt::format("[{}]", fmt::join(r.values, ","));
+  const std::string all = fmt::format("[{}]", fmt::join(r.values, ","));
   if (r.values.empty()) {
     errors.invalid_json(values, all, "at least one value is required");
   } else if (r.values.size() > kMaxExitCodes) {
@@ -206,7 +207,7 @@ void job_spec_common(const batch::JobSpec& spec, const Path& path, FieldErrors& 
     const Path at = path.child("successPolicy"), rules = at.child("rules");
     const auto& list = spec.successPolicy->rules;
     if (!is_indexed(spec)) {
-      errors.invalid_json(at, api::encode(*spec.successPolicy), "requires indexed completion mode");
+      errors.invalid_json(at, go_json(*spec.successPolicy), "requires indexed completion mode");
     } else {
       if (list.empty()) errors.required(rules, "at least one rules must be specified when the successPolicy is specified");
       if (list.size() > kMaxRules) errors.too_many(rules, list.size(), kMaxRules);
@@ -232,10 +233,11 @@ void job_spec_common(const batch::JobSpec& spec, const Path& path, FieldErrors& 
 
 void job_spec(const batch::JobSpec& spec, const Path& path, FieldErrors& errors) {
   job_spec_common(spec, path, errors);
-  if (!spec.selector) return errors.required(path.child("selector"));
   const size_t before = errors.count();
-  label_selector(*spec.selector, path.child("selector"), errors);
-  if (errors.count() == before && !selects(*spec.selector, spec.template_.metadata.labels))
+  if (spec.selector) label_selector(*spec.selector, path.child("selector"), errors);
+  const bool usable = errors.count() == before;
+  if (!spec.selector) errors.required(path.child("selector"));
+  if (usable && !(spec.selector && selects(*spec.selector, spec.template_.metadata.labels)))
     errors.invalid_json(path.child("template").child("metadata", "labels"), labels_json(spec.template_.metadata.labels),
                         "`selector` does not match template `labels`");
 }
@@ -269,7 +271,7 @@ void generated_selector(const batch::Job& job, bool prefixed, FieldErrors& error
 
 template <typename T>
 std::string json_or_null(const api::Box<T>& value) {
-  return value ? api::encode(*value) : "null";
+  return value ? go_json(*value) : "null";
 }
 std::string json_or_null(const std::optional<int32_t>& value) { return value ? std::to_string(*value) : "null"; }
 std::string json_or_null(const std::optional<std::string>& value) { return value ? "\"" + *value + "\"" : "null"; }
@@ -436,7 +438,7 @@ void time_zone(const std::string& zone, const Path& path, FieldErrors& errors) {
   for (char& c : lower) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
   if (lower == "local")
     errors.invalid(path, zone, "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones");
-  else if (!known_time_zone(zone))
+  if (!known_time_zone(zone))
     errors.invalid(path, zone, unknown);
 }
 
@@ -485,6 +487,8 @@ void job(const batch::Job& job, const batch::Job* old, FieldErrors& errors) {
     }
   }
   if (!old) return;
+  // Upstream checks the whole once more as part of an update, so every cause is there twice.
+  if (!(job.spec == old->spec)) job_spec(job.spec, Path("spec"), errors);
   job_update(job, *old, errors);
   if (!(job.status == old->status)) job_status(job, *old, errors);
 }

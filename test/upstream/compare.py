@@ -42,7 +42,7 @@ KNOWN = [
     ("GET", "/rbac.authorization.k8s.io/", '.manager: UP "kube-apiserver'),  # there the API server makes the default roles
     ("POST", "/selfsubjectrulesreviews", ".nonResourceRules"),  # in the order of a Go map
     ("POST", "/selfsubjectreviews", "credential-id"),
-    ("", "/jobs/good", "spec.template: Invalid value"), ("", "/jobs/good", '"field": "spec.template"'),  # all of a pod as Go's structure
+    ("", "/jobs/good", "spec.template: Invalid value"), ("", "/jobs/good", '"field": "spec.template"'), ("", "/jobs/good", '"Invalid value: {\\"labels'),  # all of a pod as Go's structure
     ("POST", "customresourcedefinitions", "only [Description Type"),  # shows a struct of upstream's own
     ("", "example.com", ".managedFields[1].time"),  # upstream forgets when a scale was written
     ("POST", "example.com", 'Warning: UP 299 - "unknown field \\"spec\\""'),  # of a version that is not served

@@ -1,0 +1,19 @@
+// Values in error messages that upstream prints from its internal Go structures, which have no JSON names: every field, in order, with
+// a capital letter, the absent ones as Go's zero values. Private to the module.
+#pragma once
+
+#include <string>
+
+#include "schema/layout.h"
+
+namespace knarr::schema {
+
+std::string go_json(const Type& type, const json::Value& object);
+
+template <api::Struct T>
+std::string go_json(const T& object) {
+  auto document = json::parse(api::encode(object));
+  return document.ok() ? go_json(*T::kLayout.type, *document) : "null";
+}
+
+}  // namespace knarr::schema
