@@ -35,6 +35,17 @@ std::optional<PodState> read_pod_state(const std::string& directory) {
   return from_json<PodState>(*document);
 }
 
+Status forget_earlier_boots(const std::string& state_directory) {
+  const std::string path = state_directory + "/.boot-id";
+  KNARR_ASSIGN(const std::string now, linux::read_file("/proc/sys/kernel/random/boot_id"));
+  if (linux::read_file(path).value_or("") == now) return {};
+  if (access(path.c_str(), F_OK) == 0) {
+    KNARR_ASSIGN(const auto pods, linux::list_directory(state_directory));
+    for (const std::string& pod : pods) unlink((state_directory + "/" + pod + "/state.json").c_str());
+  }
+  return linux::replace_file_unsynced(path, now);
+}
+
 void kill_remains(const std::string& directory) {
   const auto state = read_pod_state(directory);
   if (!state) return;

@@ -493,6 +493,7 @@ Result<std::vector<PodSandboxStatus>> RuntimeImpl::recover() {
 Result<std::unique_ptr<Runtime>> Runtime::open(Options options) {
   if (options.state_directory.empty() || options.state_directory.front() != '/') return bad_request("the runtime's state directory must be an absolute path");
   KNARR_RETURN_IF_ERROR(linux::make_directories(options.state_directory, 0700));
+  KNARR_RETURN_IF_ERROR(forget_earlier_boots(options.state_directory));
   KNARR_ASSIGN(auto loop, linux::EventLoop::create());
   return std::unique_ptr<Runtime>(new RuntimeImpl(std::move(options), std::move(loop)));
 }

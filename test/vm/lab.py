@@ -47,16 +47,20 @@ def wait_until(what, condition, seconds=60):
         time.sleep(0.2)
 
 
-def binary_files():
-    """knarr and the shared libraries it needs, as {path in the machine: path here}."""
-    files = {"bin/knarr": knarr_binary()}
-    listed = subprocess.run(["ldd", files["bin/knarr"]], capture_output=True, text=True)
+def shared_libraries(program):
+    """What a program needs, as {path in the machine: path here}; nothing for a static one."""
+    files = {}
+    listed = subprocess.run(["ldd", program], capture_output=True, text=True)
     for line in listed.stdout.splitlines() if listed.returncode == 0 else []:
         words = line.split()
         path = words[2] if "=>" in words else words[0]
         if path.startswith("/"):
             files[path.lstrip("/")] = path
     return files
+
+
+def binary_files():
+    return {"bin/knarr": knarr_binary(), **shared_libraries(knarr_binary())}
 
 
 def cpio_record(name, mode, content):

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # knarr on a real kernel: virtual machines (QEMU without hardware help) with Debian's cloud kernel, as root. Prints what passed, failed
 # and was skipped, and why.
-#   test/vm/run.sh [TEST...]       init systemd limits nodes power_cut; all of them without a name
+#   test/vm/run.sh [TEST...]       init limits kernel systemd nodes power_cut; all of them without a name
 #   KNARR=FILE                     the binary (default: the newest of build/static and build/release)
 #   LAB_ROUNDS=N                   how often the power is cut (20)     LAB_PATIENCE=N   waits are N times longer, on a busy host
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 [[ ${1:-} == -h || ${1:-} == --help ]] && { sed -n '2,6s/^# \{0,1\}//p' run.sh; exit 0; }
 tests=("$@")
-((${#tests[@]})) || tests=(init limits systemd nodes power_cut)
+((${#tests[@]})) || tests=(init limits kernel systemd nodes power_cut)
 logs=../../build/test-logs
 mkdir -p "$logs"
 passed=0 failed=0 skipped=0
@@ -31,7 +31,7 @@ for name in "${tests[@]}"; do
   ((good < 0)) && good=0
   passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + out))
   printf '%-5s %-12s %4ds  %d passed, %d failed, %d skipped\n' "$([[ $bad == 0 ]] && echo ok || echo FAIL)" "$name" $((SECONDS - begun)) "$good" "$bad" "$out"
-  grep -E 'after power-on|^ +power off took|power cuts,' "$log" | sed -E 's/.* (   [a-z])/\1/; s/^ */      /'
+  grep -E 'after power-on|^ +power off took|^ +unit_|power cuts,' "$log" | sed -E 's/.* (   [a-z])/\1/; s/^ */      /'
   while read -r line; do reasons+=("$name: $line"); done < <(sed -nE "s/.*skipped ['\"](.*)['\"]\$/\1/p" "$log" | sort -u)
   ((bad)) && sed -n '/^=====/,$p' "$log" | head -n 150
 done

@@ -2,6 +2,7 @@
 import os
 import time
 
+from disk_log import copy_sparse
 from lab import *  # noqa: F403
 
 AGENT_UNIT = b"""[Unit]
@@ -14,23 +15,28 @@ WantedBy=sysinit.target
 """
 
 
+def systemd_machine(test, more=()):
+    """A Debian with knarr and its unit; `more`: further files {path there: path here}."""
+    if os.geteuid() != 0:
+        raise unittest.SkipTest("making the disk of the systemd machine needs root")
+    disk = f"{test.directory}/root.img"
+    copy_sparse(build("--systemd") + "/debian.ext4", disk)
+    files = {name if not name.startswith("bin/") else "usr/local/" + name: path for name, path in binary_files().items()}
+    files.update({**dict(more), "etc/systemd/system/knarr.service": os.path.join(ROOT, "packaging/knarr.service"), "lab/agent": os.path.join(HERE, "guest/agent"),
+                  "lab/busybox": shutil.which("busybox"), "lab/busybox.tar": busybox_archive(), "etc/systemd/system/lab-agent.service": AGENT_UNIT,
+                  "etc/hostname": b"node-a\n"})
+    # Libraries of this machine beside Debian's: those of the same Debian release fit.
+    files = {("usr/" + name if name.startswith(("lib/", "lib64/")) else name): path for name, path in files.items()}
+    initrd = initramfs(f"{test.directory}/initramfs.cpio", {"lab/overlay.tar": overlay(files)})
+    return test.machine(initrd=initrd, disk=disk, disk_is_root=True, throw_away=True, memory=1024,
+                        environment={"systemd.wants": "lab-agent.service", "SYSTEMD_COLORS": "0"})
+
+
 class Systemd(LabTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        if os.geteuid() != 0:
-            raise unittest.SkipTest("making the disk of the systemd machine needs root")
-        disk = f"{cls.directory}/root.img"
-        subprocess.run(["cp", "--sparse=always", build("--systemd") + "/debian.ext4", disk], check=True)
-        files = {name if not name.startswith("bin/") else "usr/local/" + name: path for name, path in binary_files().items()}
-        files.update({"etc/systemd/system/knarr.service": os.path.join(ROOT, "packaging/knarr.service"), "lab/agent": os.path.join(HERE, "guest/agent"),
-                      "lab/busybox": shutil.which("busybox"), "lab/busybox.tar": busybox_archive(), "etc/systemd/system/lab-agent.service": AGENT_UNIT,
-                      "etc/hostname": b"node-a\n"})
-        # Libraries of this machine beside Debian's: those of the same Debian release fit.
-        files = {("usr/" + name if name.startswith(("lib/", "lib64/")) else name): path for name, path in files.items()}
-        initrd = initramfs(f"{cls.directory}/initramfs.cpio", {"lab/overlay.tar": overlay(files)})
-        cls.vm = cls.machine(initrd=initrd, disk=disk, disk_is_root=True, throw_away=True, memory=1024,
-                             environment={"systemd.wants": "lab-agent.service", "SYSTEMD_COLORS": "0"})
+        cls.vm = systemd_machine(cls)
         cls.vm.start()
         cls.vm.run("systemctl enable --now knarr", seconds=180)
         cls.vm.wait_ready(seconds=40)

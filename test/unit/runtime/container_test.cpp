@@ -167,6 +167,7 @@ TEST_CASE("mount propagation: to the container, and from it", "[root]") {
   REQUIRE(linux::make_directories(host + "/theirs").ok());
   REQUIRE(linux::mount_at(host, host, "", MS_BIND).ok());
   linux::ScopedMount owner(host);
+  REQUIRE(linux::mount_at("", host, "", MS_PRIVATE).ok());  // where / is shared, a group of its own
   REQUIRE(linux::mount_at("", host, "", MS_SHARED).ok());
   REQUIRE(h.runtime().run_sandbox(h.pod()).ok());
   auto spec = h.container({"sleep", "1000"});

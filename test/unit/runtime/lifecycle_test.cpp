@@ -199,6 +199,25 @@ TEST_CASE("a pod whose shim died while nobody looked is cleaned up and reported"
   CHECK(access((h.directory() + "/run/pod-1").c_str(), F_OK) != 0);
 }
 
+TEST_CASE("what an earlier boot's state names is not killed: numbers and start times come again", "[root]") {
+  Harness h;
+  const std::string run = h.directory() + "/run";
+  const bool same_boot = GENERATE(true, false);
+  auto sleeper = linux::Process::spawn({.executable = "/bin/sleep", .arguments = {"sleep", "1000"}, .environment = {}, .working_directory = "", .fds = {}});
+  REQUIRE(sleeper.ok());
+  REQUIRE(linux::make_directories(run + "/pod-9").ok());
+  REQUIRE(linux::replace_file(run + "/pod-9/state.json",
+                              fmt::format(R"({{"spec":{{"id":"pod-9"}},"containers":[{{"status":{{"id":"c","state":1,"pid":{}}},"startTime":{}}}]}})", sleeper->pid(),
+                                          linux::process_start_time(sleeper->pid()).value()))
+              .ok());
+  if (!same_boot) REQUIRE(linux::replace_file(run + "/.boot-id", "another\n").ok());
+  h.reopen();
+  REQUIRE(h.runtime().recover().ok());
+  CHECK(access((run + "/pod-9").c_str(), F_OK) != 0);
+  CHECK(sleeper->try_wait().value().has_value() == same_boot);
+  sleeper->kill_and_wait();
+}
+
 TEST_CASE("removing a pod ends its processes and deletes everything but its logs", "[root]") {
   Harness h;
   const auto spec = start_sleeper(h);
