@@ -13,7 +13,7 @@ need() { command -v "$1" >/dev/null || { echo "building $name needs $2" >&2; exi
 go_program() { # package
   if [[ ! -x $out/$name || -n $(find "$here/$name" -newer "$out/$name" -type f) ]]; then
     need go "Go 1.26 or newer on the PATH (https://go.dev/dl)"
-    (cd "$here/$name" && nice -n 15 go build -ldflags "-s -w" -o "$out/$name" "$1") >&2
+    (cd "$here/$name" && CGO_ENABLED=0 nice -n 15 go build -ldflags "-s -w" -o "$out/$name" "$1") >&2
   fi
   echo "$out/$name"
 }
@@ -34,7 +34,7 @@ case $name in
     echo "$out/python/bin/python"
     ;;
   node)
-    need node "Node.js 20 or newer"
+    need node "Node.js 18 or newer"
     need npm "npm"
     if ! cmp -s "$here/node/package.json" "$out/node/package.json" || [[ ! -d $out/node/node_modules ]]; then
       mkdir -p "$out/node"

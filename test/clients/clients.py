@@ -12,8 +12,10 @@ import traceback
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "test/e2e"))
+sys.path.insert(0, os.path.join(ROOT, "test/nodes"))
 sys.path.insert(0, HERE)
 import harness  # noqa: E402
+import lab  # noqa: E402
 
 
 class Skipped(Exception):
@@ -27,8 +29,8 @@ class Missing(Exception):
 class Client:
     """What a script gets: a running cluster and the programs that were built for it."""
 
-    def __init__(self, name, cluster, log):
-        self.name, self.cluster, self.log = name, cluster, log
+    def __init__(self, name, cluster, log, prefix=()):
+        self.name, self.cluster, self.log, self.prefix = name, cluster, log, prefix
 
     @staticmethod
     def built(name):
@@ -51,7 +53,7 @@ class Client:
 
     def call(self, *command, check=True, timeout=120, input=None, cwd=None):
         """Runs a program with the cluster's kubeconfig; what it says goes to the log."""
-        result = subprocess.run(command, capture_output=True, text=True, env=self.environment, input=input, cwd=cwd,
+        result = subprocess.run([*self.prefix, *command], capture_output=True, text=True, env=self.environment, input=input, cwd=cwd,
                                 timeout=timeout * harness.PATIENCE)
         self.log.write(f"$ {' '.join(command)}\n{result.stdout}{result.stderr}\n")
         if check and result.returncode != 0:
@@ -61,7 +63,7 @@ class Client:
 
     def start(self, *command):
         """A program that runs beside the script; the caller ends it."""
-        return subprocess.Popen(command, stdout=self.log, stderr=self.log, env=self.environment)
+        return subprocess.Popen([*self.prefix, *command], stdout=self.log, stderr=self.log, env=self.environment)
 
     def serves(self, kind):
         """Whether the API has a resource: "sites.test.knarr.dev", "deployments.apps"."""
@@ -79,7 +81,10 @@ def run_one(name, log):
     prepare = getattr(script, "BUILD", [])
     for program in prepare:
         Client.built(program)
-    cluster = harness.Cluster(*getattr(script, "OPTIONS", []), node="node-a", agent=getattr(script, "AGENT", True))
+    if getattr(script, "PODS_REACH_THE_API", False):
+        run_in_namespace(name, script, log)
+        return
+    cluster = harness.Cluster(node="node-a", agent=getattr(script, "AGENT", True))
     try:
         cluster.start()
         if cluster.agent:
@@ -88,6 +93,20 @@ def run_one(name, log):
     finally:
         log.write("-- knarr's log --\n" + cluster.log_tail(200))
         cluster.close()
+
+
+def run_in_namespace(name, script, log):
+    """knarr on an address of its own, in a network namespace, where pods reach it; client and programs are there too."""
+    network = lab.Network()
+    try:
+        cluster = lab.Cluster(network).start()
+        cluster.import_image(cluster.server)
+        try:
+            script.run(Client(name, cluster, log, cluster.server.inside))
+        finally:
+            log.write("-- knarr's log --\n" + cluster.server.tail(200))
+    finally:
+        network.close()
 
 
 def main(names):

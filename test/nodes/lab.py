@@ -26,6 +26,8 @@ class Machine:
     def __init__(self, network, name, address, delay_ms, loss_percent):
         self.network, self.name, self.address = network, name, address
         self.namespace = f"{network.prefix}-{name}"
+        # Not `ip netns exec`, which mounts a /sys of its own, without cgroups.
+        self.inside = ["nsenter", f"--net=/run/netns/{self.namespace}"]
         self.data = tempfile.mkdtemp(prefix=f"knarr-nodes-{name}-")
         self.process = None
         self.log = open(self.data + ".log", "ab")
@@ -47,14 +49,13 @@ class Machine:
         ip("-n", self.namespace, "route", "add", "default", "via", network.gateway)
 
     def run(self, *command, **options):
-        return subprocess.run(["ip", "netns", "exec", self.namespace, *command], capture_output=True, text=True, **options)
+        return subprocess.run([*self.inside, *command], capture_output=True, text=True, **options)
 
     def start(self, *command):
         """Starts knarr here; the last command again when none is given."""
         if command:
             self.command = command
-        self.process = subprocess.Popen(["ip", "netns", "exec", self.namespace, KNARR, *self.command], stdout=self.log,
-                                        stderr=self.log)
+        self.process = subprocess.Popen([*self.inside, KNARR, *self.command], stdout=self.log, stderr=self.log)
         return self
 
     def stop(self, how=signal.SIGTERM):
@@ -166,8 +167,16 @@ class Cluster:
         def answers():
             if self.server.process.poll() is not None:
                 raise AssertionError("knarr server ended:\n" + self.server.tail())
-            return os.path.exists(self.server.data + "/kubeconfig") and self.run("get", "--raw", "/readyz", check=False).returncode == 0
+            return os.path.exists(self.kubeconfig) and self.run("get", "--raw", "/readyz", check=False).returncode == 0
         wait_until("the API is ready", answers)
+
+    @property
+    def data(self):
+        return self.server.data
+
+    @property
+    def kubeconfig(self):
+        return self.server.data + "/kubeconfig"
 
     @property
     def token(self):
@@ -191,8 +200,8 @@ class Cluster:
                 raise AssertionError(done.stderr)
 
     def run(self, *arguments, check=True, input=None, timeout=60):
-        command = [harness.kubectl_path(), "--kubeconfig", self.server.data + "/kubeconfig", "--cache-dir",
-                   self.server.data + "/kubectl-cache", *arguments]
+        command = [harness.kubectl_path(), "--kubeconfig", self.kubeconfig, "--cache-dir", self.data + "/kubectl-cache",
+                   *arguments]
         result = self.server.run(*command, input=input, timeout=timeout * PATIENCE)
         if check and result.returncode != 0:
             logs = "".join(f"-- log of {m.name} --\n{m.tail()}" for m in self.network.machines)
