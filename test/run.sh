@@ -120,12 +120,21 @@ else
     skipped=$((skipped + 1))
     echo "skip  conformance-quick: needs root and Go"
   fi
+  if ((EUID == 0)); then
+    check clients-quick test/clients/run.sh --quick
+    check nodes-quick test/nodes/run.sh --quick
+  else
+    skipped=$((skipped + 2))
+    echo "skip  clients-quick, nodes-quick: need root"
+  fi
   run_preset asan $all
   check fuzz-smoke test/fuzz/run.sh --smoke build/asan 2
   run_preset tsan $all
 fi
 if $all; then
   check fuzz test/fuzz/run.sh 30
+  ((EUID == 0)) && check clients test/clients/run.sh
+  ((EUID == 0)) && check nodes test/nodes/run.sh
   ((EUID == 0)) && check vm test/vm/run.sh
   check bench test/bench/run.sh
   check conformance test/conformance/run.sh
