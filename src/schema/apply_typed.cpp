@@ -24,7 +24,7 @@ View make_view(Shape shape, const Field& field, uint8_t level) {
       if (!field.type) return out;
       out.form = View::Form::kStruct;
       out.type = field.type;
-      out.atomic = field.type->atomic || (level == 0 && field.atomic_map);
+      out.atomic = (field.type->atomic && !field.granular) || (level == 0 && field.atomic_map);
       return out;
     case Shape::kMap:
       out.form = View::Form::kMap;

@@ -1,7 +1,7 @@
 // Objects between the versions of one resource.
 //
-// autoscaling/v1 keeps what it has no fields for in annotations, as upstream does, so that nothing is lost on the way there and
-// back. The two kinds of Event have the same content under other names.
+// autoscaling/v1 keeps what it has no fields for in annotations, as upstream does, so that nothing is lost on the way
+// there and back. The two kinds of Event have the same content under other names.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -67,10 +67,13 @@ struct Metric {
   std::string_view name;  // of the member: resource, pods, ...
   std::span<const Place> spec, status;
 };
-constexpr Place kResourceSpec[] = {{"target", "averageUtilization", "targetAverageUtilization"}, {"target", "averageValue", "targetAverageValue"}};
+constexpr Place kResourceSpec[] = {{"target", "averageUtilization", "targetAverageUtilization"},
+                                   {"target", "averageValue", "targetAverageValue"}};
 constexpr Place kResourceStatus[] = {{"current", "averageUtilization", "currentAverageUtilization"},
                                      {"current", "averageValue", "currentAverageValue"}};
-constexpr Place kPodsSpec[] = {{"metric", "name", "metricName"}, {"target", "averageValue", "targetAverageValue"}, {"metric", "selector", "selector"}};
+constexpr Place kPodsSpec[] = {{"metric", "name", "metricName"},
+                               {"target", "averageValue", "targetAverageValue"},
+                               {"metric", "selector", "selector"}};
 constexpr Place kPodsStatus[] = {{"metric", "name", "metricName"},
                                  {"current", "averageValue", "currentAverageValue"},
                                  {"metric", "selector", "selector"}};
@@ -114,18 +117,20 @@ Value flat_metric(const Value& metric, bool status, Allocator& alloc) {
     if (source == nullptr || !source->IsObject()) continue;
     Value flat(rapidjson::kObjectType);
     copy_member(*source, "name", flat, "name", alloc);
-    copy_member(*source, "container", flat, "container", alloc);
     for (const Place& place : status ? kind.status : kind.spec) {
       copy_member(place.outer.empty() ? *source : child(*source, place.outer), place.inner, flat, place.flat, alloc);
-      if (json::find(flat, place.flat) == nullptr && always_written(kind.name, place.flat)) json::set(flat, place.flat, "0", alloc);
+      if (json::find(flat, place.flat) == nullptr && always_written(kind.name, place.flat))
+        json::set(flat, place.flat, "0", alloc);
     }
+    copy_member(*source, "container", flat, "container", alloc);
     json::set(out, kind.name, std::move(flat), alloc);
   }
   return out;
 }
 
 bool is_zero_amount(const Value* amount) {
-  return amount == nullptr || (amount->IsString() && json::view(*amount) == "0") || (amount->IsNumber() && amount->GetDouble() == 0);
+  return amount == nullptr || (amount->IsString() && json::view(*amount) == "0") ||
+         (amount->IsNumber() && amount->GetDouble() == 0);
 }
 
 // What a target of v2 is called; v1 has no such word.
@@ -133,7 +138,8 @@ std::string_view target_type(std::string_view kind, const Value& flat) {
   if (kind == "pods") return "AverageValue";
   if (kind == "object") return json::find(flat, "averageValue") ? "AverageValue" : "Value";
   if (kind == "external") return json::find(flat, "targetValue") ? "Value" : "AverageValue";
-  if (kind == "containerResource" || kind == "resource") return json::find(flat, "targetAverageUtilization") ? "Utilization" : "AverageValue";
+  if (kind == "containerResource" || kind == "resource")
+    return json::find(flat, "targetAverageUtilization") ? "Utilization" : "AverageValue";
   return "";
 }
 
@@ -146,9 +152,11 @@ Value nested_metric(const Value& metric, bool status, Allocator& alloc) {
     Value nested(rapidjson::kObjectType);
     copy_member(*flat, "name", nested, "name", alloc);
     copy_member(*flat, "container", nested, "container", alloc);
-    if (!status) json::set(json::ensure_object(nested, {"target"}, alloc), "type", target_type(kind.name, *flat), alloc);
+    if (!status)
+      json::set(json::ensure_object(nested, {"target"}, alloc), "type", target_type(kind.name, *flat), alloc);
     for (const Place& place : status ? kind.status : kind.spec) {
-      const bool zero_of_average = kind.name == "object" && place.flat == "targetValue" && json::find(*flat, "averageValue") != nullptr &&
+      const bool zero_of_average = kind.name == "object" && place.flat == "targetValue" &&
+                                   json::find(*flat, "averageValue") != nullptr &&
                                    is_zero_amount(json::find(*flat, place.flat));
       if (json::find(*flat, place.flat) == nullptr || zero_of_average) continue;
       Value& holder = place.outer.empty() ? nested : json::ensure_object(nested, {place.outer}, alloc);
@@ -169,8 +177,8 @@ void go_rules(std::string& out, const Value* rules) {
     const Value* value = json::find(*rules, key);
     return value == nullptr ? std::string("null") : json::dump(*value);
   };
-  out += fmt::format(R"({{"StabilizationWindowSeconds":{},"SelectPolicy":{},"Policies":)", member("stabilizationWindowSeconds"),
-                     member("selectPolicy"));
+  out += fmt::format(R"({{"StabilizationWindowSeconds":{},"SelectPolicy":{},"Policies":)",
+                     member("stabilizationWindowSeconds"), member("selectPolicy"));
   if (json::find(*rules, "policies") == nullptr) {
     out += "null";
   } else {
@@ -179,7 +187,8 @@ void go_rules(std::string& out, const Value* rules) {
       list += list.empty() ? "[" : ",";
       list += "{\"Type\":";
       json::append_quoted(list, json::get_string(policy, "type"));
-      list += fmt::format(",\"Value\":{},\"PeriodSeconds\":{}}}", json::get_int(policy, "value"), json::get_int(policy, "periodSeconds"));
+      list += fmt::format(",\"Value\":{},\"PeriodSeconds\":{}}}", json::get_int(policy, "value"),
+                          json::get_int(policy, "periodSeconds"));
     }
     out += list.empty() ? "[]" : list + "]";
   }
@@ -238,7 +247,8 @@ void autoscaler_to_v1(Value& hpa, Allocator& alloc) {
       if (!is_cpu_utilization(metric, "target")) {
         others.PushBack(flat_metric(metric, false, alloc), alloc);
       } else if (!std::exchange(found, true)) {
-        copy_member(child(child(metric, "resource"), "target"), "averageUtilization", *spec, "targetCPUUtilizationPercentage", alloc);
+        copy_member(child(child(metric, "resource"), "target"), "averageUtilization", *spec,
+                    "targetCPUUtilizationPercentage", alloc);
       }
     }
     if (!others.Empty()) annotate(hpa, kMetrics, json::dump(others), alloc);
@@ -254,11 +264,13 @@ void autoscaler_to_v1(Value& hpa, Allocator& alloc) {
     for (const Value& metric : metrics) {
       flat.PushBack(flat_metric(metric, true, alloc), alloc);
       if (is_cpu_utilization(metric, "current") && json::find(*status, kCurrentPercentage) == nullptr)
-        copy_member(child(child(metric, "resource"), "current"), "averageUtilization", *status, kCurrentPercentage, alloc);
+        copy_member(child(child(metric, "resource"), "current"), "averageUtilization", *status, kCurrentPercentage,
+                    alloc);
     }
     annotate(hpa, kCurrentMetrics, json::dump(flat), alloc);
   }
-  if (const Value* conditions = json::find(*status, "conditions"); conditions != nullptr && !items(*status, "conditions").Empty())
+  if (const Value* conditions = json::find(*status, "conditions");
+      conditions != nullptr && !items(*status, "conditions").Empty())
     annotate(hpa, kConditions, json::dump(*conditions), alloc);
   json::remove(*status, "currentMetrics");
   json::remove(*status, "conditions");
@@ -287,7 +299,8 @@ void autoscaler_to_v2(Value& hpa, Allocator& alloc) {
   if (const Document others = annotated(hpa, kMetrics); others.IsArray()) {
     for (const Value& metric : others.GetArray()) metrics.PushBack(nested_metric(metric, false, alloc), alloc);
   }
-  if (const Value* percentage = json::find(spec, "targetCPUUtilizationPercentage"); percentage != nullptr && percentage->IsInt())
+  if (const Value* percentage = json::find(spec, "targetCPUUtilizationPercentage");
+      percentage != nullptr && percentage->IsInt())
     metrics.PushBack(cpu_metric(json::copy(*percentage, alloc), alloc), alloc);
   if (metrics.Empty()) metrics.PushBack(cpu_metric(Value(80), alloc), alloc);
   json::remove(spec, "targetCPUUtilizationPercentage");
@@ -301,7 +314,8 @@ void autoscaler_to_v2(Value& hpa, Allocator& alloc) {
     Value metric(rapidjson::kObjectType);
     json::set(metric, "type", "Resource", alloc);
     json::set(json::ensure_object(metric, {"resource"}, alloc), "name", "cpu", alloc);
-    json::set(json::ensure_object(metric, {"resource", "current"}, alloc), "averageUtilization", json::copy(*percentage, alloc), alloc);
+    json::set(json::ensure_object(metric, {"resource", "current"}, alloc), "averageUtilization",
+              json::copy(*percentage, alloc), alloc);
     Value list(rapidjson::kArrayType);
     list.PushBack(metric, alloc);
     json::set(status, "currentMetrics", std::move(list), alloc);
@@ -322,8 +336,8 @@ void autoscaler_to_v2(Value& hpa, Allocator& alloc) {
 Status convert(const Resource& from, const Resource& to, Value& object, Allocator& alloc) {
   if (from.storage_name != to.storage_name)
     return Status(500, reason::kInternalError,
-                  fmt::format("cannot convert {} of {}/{} to {} of {}/{}: they are not versions of one resource", from.kind, from.group,
-                              from.version, to.kind, to.group, to.version));
+                  fmt::format("cannot convert {} of {}/{} to {} of {}/{}: they are not versions of one resource",
+                              from.kind, from.group, from.version, to.kind, to.group, to.version));
   if (!object.IsObject() || (from.group == to.group && from.version == to.version)) return Status::OK();
   const std::string version = to.group.empty() ? std::string(to.version) : fmt::format("{}/{}", to.group, to.version);
   json::set(object, "apiVersion", version, alloc);

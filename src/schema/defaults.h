@@ -1,5 +1,5 @@
-// Rules of defaulting that look at more than one field; private to the module. A rule is of a type and runs after the type's
-// fields, and all below it, have their own defaults.
+// Rules of defaulting that look at more than one field; private to the module. A rule is of a type and runs after the
+// type's fields, and all below it, have their own defaults.
 #pragma once
 
 #include <map>

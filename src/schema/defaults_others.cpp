@@ -37,7 +37,9 @@ void device_request(Value& request, Allocator& alloc) {
     json::set(request, "count", Value(1), alloc);
 }
 
-void device_taint(Value& taint, Allocator& alloc) { set_if_empty(taint, "timeAdded", format_time(Clock::system().wall()), alloc); }
+void device_taint(Value& taint, Allocator& alloc) {
+  set_if_empty(taint, "timeAdded", format_time(Clock::system().wall()), alloc);
+}
 
 void definition_spec(Value& spec, Allocator& alloc) {
   Value& names = json::ensure_object(spec, {"names"}, alloc);

@@ -27,6 +27,12 @@ void daemon_set_strategy(Value& strategy, Allocator& alloc) {
   set_if_absent(rolling, "maxSurge", Value(0), alloc);
 }
 
+// Upstream keeps the revision of the template in an annotation, which is there from the beginning.
+void daemon_set(Value& set, Allocator& alloc) {
+  constexpr std::string_view kGeneration = "deprecated.daemonset.template.generation";
+  set_if_empty(json::ensure_object(set, {"metadata", "annotations"}, alloc), kGeneration, "0", alloc);
+}
+
 // Whoever names the strategy without its details has none.
 void stateful_set_strategy(Value& strategy, Allocator& alloc) {
   if (json::get_string(strategy, "type").empty()) {
@@ -84,7 +90,8 @@ void job(Value& job, Allocator& alloc) {
   set_if_absent(again, "completionMode", Value("NonIndexed"), alloc);
   set_if_absent(again, "suspend", Value(false), alloc);
   const bool has_policy = json::find(again, "podFailurePolicy") != nullptr;
-  set_if_absent(again, "podReplacementPolicy", json::string(has_policy ? "Failed" : "TerminatingOrFailed", alloc), alloc);
+  set_if_absent(again, "podReplacementPolicy", json::string(has_policy ? "Failed" : "TerminatingOrFailed", alloc),
+                alloc);
   set_if_absent(again, "manualSelector", Value(false), alloc);
 }
 
@@ -126,6 +133,7 @@ void autoscaler_spec(Value& spec, Allocator& alloc) {
 }  // namespace
 
 void add_workload_rules(Rules& rules) {
+  add(rules, "apps/v1.DaemonSet", daemon_set);
   add(rules, "apps/v1.DaemonSetUpdateStrategy", daemon_set_strategy);
   add(rules, "apps/v1.DeploymentStrategy", deployment_strategy);
   add(rules, "apps/v1.StatefulSetSpec", stateful_set_spec);

@@ -14,6 +14,9 @@ constexpr std::string_view kDuration = "io.k8s.apimachinery.pkg.apis.meta.v1.Dur
 constexpr std::string_view kFieldsV1 = "io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1";
 constexpr std::string_view kRaw = "io.k8s.apimachinery.pkg.runtime.RawExtension";
 constexpr std::string_view kJson = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON";
+constexpr std::string_view kSchemaOrArray = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray";
+constexpr std::string_view kSchemaOrBool = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool";
+constexpr std::string_view kSchemaOrStrings = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrStringArray";
 constexpr std::string_view kPatch = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch";
 
 // A schema that no table has, in both versions, without its braces.
@@ -32,8 +35,10 @@ constexpr Builtin kBuiltins[] = {
     {kDuration, "A span of time such as 1h2m3s.", R"("type":"string")", R"("type":"string")"},
     {kFieldsV1, "A set of fields, as server-side apply keeps it.", R"("type":"object")", R"("type":"object")"},
     {kRaw, "An object of any kind.", R"("type":"object")", R"("type":"object")"},
-    {kJson, "Any JSON value.", R"("x-kubernetes-preserve-unknown-fields":true)",
-     R"("x-kubernetes-preserve-unknown-fields":true)"},
+    {kJson, "Any JSON value.", "", ""},
+    {kSchemaOrArray, "A JSON schema or several.", "", ""},
+    {kSchemaOrBool, "A JSON schema, true or false.", "", ""},
+    {kSchemaOrStrings, "A JSON schema or names.", "", ""},
     {kPatch, "A change in the format that the Content-Type names.", R"("type":"object")", R"("type":"object")"},
 };
 
@@ -119,7 +124,21 @@ std::string_view Schemas::builtin_of(Shape shape, AnyKind any) const {
     case Shape::kDuration:
       return kDuration;
     case Shape::kAny:
-      return any == AnyKind::kFieldsV1 ? kFieldsV1 : any == AnyKind::kObject ? kRaw : kJson;
+      switch (any) {
+        case AnyKind::kFieldsV1:
+          return kFieldsV1;
+        case AnyKind::kObject:
+          return kRaw;
+        case AnyKind::kTypeOrArray:
+          return kSchemaOrArray;
+        case AnyKind::kTypeOrBool:
+          return kSchemaOrBool;
+        case AnyKind::kTypeOrStrings:
+          return kSchemaOrStrings;
+        case AnyKind::kJson:
+          return kJson;
+      }
+      return kJson;
     default:
       return {};
   }
@@ -164,6 +183,7 @@ void Schemas::write_shape(Writer& out, const Field& field, Shape shape, bool ele
     out.member("type", "object");
   } else {
     out.raw(scalar_schema(shape));
+    if (!field.enum_values.empty() && shape == Shape::kString) write_strings(out, "enum", field.enum_values);
     if (element && version_ == Version::k3 && !zero_default(shape).empty()) out.key("default").raw(zero_default(shape));
   }
 }
@@ -177,7 +197,6 @@ void Schemas::write_field(Writer& out, const Field& field) const {
   } else if (version_ == Version::k3 && field.required && !field.pointer && !zero_default(field.shape).empty()) {
     out.key("default").raw(zero_default(field.shape));
   }
-  if (!field.enum_values.empty() && field.shape == Shape::kString) write_strings(out, "enum", field.enum_values);
   switch (field.list) {
     case ListType::kAtomic:
       out.member("x-kubernetes-list-type", "atomic");
@@ -193,6 +212,7 @@ void Schemas::write_field(Writer& out, const Field& field) const {
       break;
   }
   if (field.atomic_map) out.member("x-kubernetes-map-type", "atomic");
+  if (field.granular) out.member("x-kubernetes-map-type", "granular");
   if (!field.patch_key.empty()) out.member("x-kubernetes-patch-merge-key", field.patch_key);
   std::string strategy = field.patch_merge ? "merge" : field.patch_replace ? "replace" : "";
   if (field.patch_retain_keys) strategy += strategy.empty() ? "retainKeys" : ",retainKeys";
@@ -235,7 +255,7 @@ void Schemas::write(Writer& out) const {
   for (const Builtin& builtin : kBuiltins) {
     if (!builtins_.contains(builtin.name)) continue;
     out.key(builtin.name).begin().member("description", builtin.doc);
-    out.raw(version_ == Version::k3 ? builtin.version3 : builtin.version2);
+    if (const auto shape = version_ == Version::k3 ? builtin.version3 : builtin.version2; !shape.empty()) out.raw(shape);
     out.end();
   }
 }

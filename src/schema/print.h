@@ -1,5 +1,5 @@
-// Printers of rows, one for each kind that tells more than name and age; private to the module. They look at objects as JSON:
-// the cells need a handful of members each.
+// Printers of rows, one for each kind that tells more than name and age; private to the module. They look at objects as
+// JSON: the cells need a handful of members each.
 #pragma once
 
 #include <functional>
@@ -46,8 +46,8 @@ class Row {
 OptionalTime time_at(const json::Value& object, Path path);
 int64_t int_at(const json::Value& object, Path path, int64_t otherwise = 0);
 
-std::string labels_text(const json::Value* labels);      // a=b,c=d; <none>
-std::string selector_text(const json::Value* selector);  // of a LabelSelector, likewise
+std::string labels_text(const json::Value* labels);                             // a=b,c=d; <none>
+std::string selector_text(const json::Value* selector);                         // of a LabelSelector, likewise
 std::string joined(const json::Value& list, std::string_view separator = ",");  // strings of a list
 // The first `max` of many, and how many more there are.
 std::string first_of(const std::vector<std::string>& list, size_t max, size_t count, std::string_view separator = ",");

@@ -40,7 +40,8 @@ std::string ports_text(const Value& service) {
   std::vector<std::string> ports;
   for (const Value& port : items(child(service, "spec"), "ports")) {
     const int64_t node_port = json::get_int(port, "nodePort");
-    ports.push_back(fmt::format("{}{}/{}", json::get_int(port, "port"), node_port > 0 ? fmt::format(":{}", node_port) : "",
+    ports.push_back(fmt::format("{}{}/{}", json::get_int(port, "port"),
+                                node_port > 0 ? fmt::format(":{}", node_port) : "",
                                 json::get_string(port, "protocol")));
   }
   return fmt::format("{}", fmt::join(ports, ","));
@@ -60,7 +61,8 @@ void print_service(const Value& service, Row& row) {
 
 // host:port, with brackets around what has colons.
 std::string host_port(std::string_view host, int64_t port) {
-  return host.find(':') == std::string_view::npos ? fmt::format("{}:{}", host, port) : fmt::format("[{}]:{}", host, port);
+  return host.find(':') == std::string_view::npos ? fmt::format("{}:{}", host, port)
+                                                  : fmt::format("[{}]:{}", host, port);
 }
 
 void print_endpoints(const Value& object, Row& row) {
@@ -140,7 +142,8 @@ void print_ingress(const Value& ingress, Row& row) {
 }
 
 void print_ingress_class(const Value& object, Row& row) {
-  const bool is_default = json::get_string(object, {"metadata", "annotations", "ingressclass.kubernetes.io/is-default-class"}) == "true";
+  const bool is_default =
+      json::get_string(object, {"metadata", "annotations", "ingressclass.kubernetes.io/is-default-class"}) == "true";
   const Value* parameters = json::find(object, {"spec", "parameters"});
   std::string text = "<none>";
   if (parameters != nullptr && parameters->IsObject()) {

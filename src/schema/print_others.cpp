@@ -20,7 +20,8 @@ std::string access_modes(const Value& holder) {
   std::string out;
   const auto modes = items(holder, "accessModes");
   for (const auto& [mode, abbreviation] : kModes) {
-    const bool has = std::any_of(modes.begin(), modes.end(), [&](const Value& m) { return m.IsString() && json::view(m) == mode; });
+    const bool has =
+        std::any_of(modes.begin(), modes.end(), [&](const Value& m) { return m.IsString() && json::view(m) == mode; });
     if (has) out.append(out.empty() ? "" : ",").append(abbreviation);
   }
   return out;
@@ -54,7 +55,9 @@ void print_volume(const Value& volume, Row& row) {
   row.text(access_modes(spec));
   row.text(json::get_string(spec, "persistentVolumeReclaimPolicy"));
   row.text(phase_of(volume));
-  row.text(claim != nullptr ? fmt::format("{}/{}", json::get_string(*claim, "namespace"), json::get_string(*claim, "name")) : "");
+  row.text(claim != nullptr
+               ? fmt::format("{}/{}", json::get_string(*claim, "namespace"), json::get_string(*claim, "name"))
+               : "");
   row.text(storage_class(volume));
   optional_text(row, spec, "volumeAttributesClassName", "<unset>");
   row.text(json::get_string(volume, {"status", "reason"}));
@@ -80,7 +83,8 @@ void print_claim(const Value& claim, Row& row) {
 void print_storage_class(const Value& object, Row& row) {
   const Value& annotations = child(child(object, "metadata"), "annotations");
   bool is_default = false;
-  for (std::string_view key : {"storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"})
+  for (std::string_view key :
+       {"storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"})
     is_default = is_default || json::get_string(annotations, key) == "true";
   row.text(fmt::format("{}{}", json::get_string(object, {"metadata", "name"}), is_default ? " (default)" : ""));
   row.text(json::get_string(object, "provisioner"));
@@ -139,7 +143,8 @@ void print_binding(const Value& binding, Row& row) {
     }
   }
   row.name(binding);
-  row.text(fmt::format("{}/{}", json::get_string(binding, {"roleRef", "kind"}), json::get_string(binding, {"roleRef", "name"})));
+  row.text(fmt::format("{}/{}", json::get_string(binding, {"roleRef", "kind"}),
+                       json::get_string(binding, {"roleRef", "name"})));
   row.age(binding);
   for (const auto* names : {&users, &groups, &accounts}) row.text(fmt::format("{}", fmt::join(*names, ", ")));
 }
@@ -160,7 +165,9 @@ void print_signing_request(const Value& request, Row& row) {
   row.age(request);
   row.text(json::get_string(spec, "signerName"), "<none>");
   row.text(json::get_string(spec, "username"));
-  row.text(json::find(spec, "expirationSeconds") ? human_duration(std::chrono::seconds(json::get_int(spec, "expirationSeconds"))) : "<none>");
+  row.text(json::find(spec, "expirationSeconds")
+               ? human_duration(std::chrono::seconds(json::get_int(spec, "expirationSeconds")))
+               : "<none>");
   row.text(text);
 }
 
@@ -189,7 +196,9 @@ void print_policy(const Value& policy, std::string_view rules, Row& row) {
   const Value* kind = json::find(spec, "paramKind");
   row.name(policy);
   row.number(items(spec, rules).Size());
-  row.text(kind != nullptr ? fmt::format("{}/{}", json::get_string(*kind, "apiVersion"), json::get_string(*kind, "kind")) : "<unset>");
+  row.text(kind != nullptr
+               ? fmt::format("{}/{}", json::get_string(*kind, "apiVersion"), json::get_string(*kind, "kind"))
+               : "<unset>");
   row.age(policy);
 }
 void print_validating_policy(const Value& policy, Row& row) { print_policy(policy, "validations", row); }
@@ -200,7 +209,8 @@ void print_policy_binding(const Value& binding, Row& row) {
   const Value* parameters = json::find(spec, "paramRef");
   std::string text = "<unset>";
   if (parameters != nullptr) {
-    const std::string_view name = json::get_string(*parameters, "name"), ns = json::get_string(*parameters, "namespace");
+    const std::string_view name = json::get_string(*parameters, "name"),
+                           ns = json::get_string(*parameters, "namespace");
     if (!name.empty()) {
       text = fmt::format("{}/{}", ns.empty() ? "*" : ns, name);
     } else if (const Value* selector = json::find(*parameters, "selector")) {
@@ -283,7 +293,9 @@ void print_api_service(const Value& service, Row& row) {
       available += fmt::format(" ({})", reason);
   }
   row.name(service);
-  row.text(reference != nullptr ? fmt::format("{}/{}", json::get_string(*reference, "namespace"), json::get_string(*reference, "name")) : "Local");
+  row.text(reference != nullptr
+               ? fmt::format("{}/{}", json::get_string(*reference, "namespace"), json::get_string(*reference, "name"))
+               : "Local");
   row.text(available);
   row.age(service);
 }

@@ -112,7 +112,8 @@ std::string job_status(const Value& job) {
 
 std::string job_completions(const Value& job) {
   const int64_t succeeded = int_at(job, {"status", "succeeded"}), parallelism = int_at(job, {"spec", "parallelism"});
-  if (json::find(job, {"spec", "completions"})) return fmt::format("{}/{}", succeeded, int_at(job, {"spec", "completions"}));
+  if (json::find(job, {"spec", "completions"}))
+    return fmt::format("{}/{}", succeeded, int_at(job, {"spec", "completions"}));
   return parallelism > 1 ? fmt::format("{}/1 of {}", succeeded, parallelism) : fmt::format("{}/1", succeeded);
 }
 
@@ -121,7 +122,8 @@ void print_job(const Value& job, Row& row) {
   row.text(job_status(job));
   row.text(job_completions(job));
   const OptionalTime start = time_at(job, {"status", "startTime"}), end = time_at(job, {"status", "completionTime"});
-  row.text(start ? human_duration(std::chrono::duration_cast<std::chrono::seconds>(end.value_or(row.now()) - *start)) : "");
+  row.text(start ? human_duration(std::chrono::duration_cast<std::chrono::seconds>(end.value_or(row.now()) - *start))
+                 : "");
   row.age(job);
   row.containers(template_of(job));
   row.text(selector_text(json::find(job, {"spec", "selector"})));
@@ -169,16 +171,21 @@ std::string metric_text(const Value& spec, const Value& status) {
     if (kind.of_resource) {
       const std::string_view name = json::get_string(source, "name");
       if (average)
-        return fmt::format("{}: {}/{}", name, known ? amount(current, "averageValue") : "<unknown>", amount(target, "averageValue"));
+        return fmt::format("{}: {}/{}", name, known ? amount(current, "averageValue") : "<unknown>",
+                           amount(target, "averageValue"));
       const auto percentage = [](const Value& holder, std::string_view otherwise) {
-        return json::find(holder, "averageUtilization") ? fmt::format("{}%", json::get_int(holder, "averageUtilization")) : std::string(otherwise);
+        return json::find(holder, "averageUtilization")
+                   ? fmt::format("{}%", json::get_int(holder, "averageUtilization"))
+                   : std::string(otherwise);
       };
       return fmt::format("{}: {}/{}", name, percentage(current, "<unknown>"), percentage(target, "<auto>"));
     }
     if (kind.type == "Pods")
-      return fmt::format("{}/{}", known ? amount(current, "averageValue") : "<unknown>", amount(target, "averageValue"));
+      return fmt::format("{}/{}", known ? amount(current, "averageValue") : "<unknown>",
+                         amount(target, "averageValue"));
     if (average)
-      return fmt::format("{}/{} (avg)", json::find(current, "averageValue") ? amount(current, "averageValue") : "<unknown>",
+      return fmt::format("{}/{} (avg)",
+                         json::find(current, "averageValue") ? amount(current, "averageValue") : "<unknown>",
                          amount(target, "averageValue"));
     return fmt::format("{}/{}", known ? amount(current, "value") : "<unknown>", amount(target, "value"));
   }
@@ -192,7 +199,8 @@ void print_autoscaler(const Value& hpa, Row& row) {
   for (rapidjson::SizeType i = 0; i < metrics.Size(); ++i)
     texts.push_back(metric_text(metrics[i], i < current.Size() ? current[i] : empty_object()));
   row.name(hpa);
-  row.text(fmt::format("{}/{}", json::get_string(spec, {"scaleTargetRef", "kind"}), json::get_string(spec, {"scaleTargetRef", "name"})));
+  row.text(fmt::format("{}/{}", json::get_string(spec, {"scaleTargetRef", "kind"}),
+                       json::get_string(spec, {"scaleTargetRef", "name"})));
   row.text(texts.empty() ? "<none>" : first_of(texts, 2, texts.size(), ", "));
   row.text(json::find(spec, "minReplicas") ? std::to_string(json::get_int(spec, "minReplicas")) : "<unset>");
   row.number(json::get_int(spec, "maxReplicas"));
@@ -233,7 +241,8 @@ void print_quota(const Value& quota, Row& row) {
   std::map<std::string_view, std::string> rows;
   for (const auto& [key, hard] : child(status, "hard").GetObject()) {
     const std::string_view name = json::view(key), now = json::get_string(used, name);
-    rows[name] = fmt::format("{}: {}/{}", name, now.empty() ? "0" : now, hard.IsString() ? json::view(hard) : std::string_view());
+    rows[name] = fmt::format("{}: {}/{}", name, now.empty() ? "0" : now,
+                             hard.IsString() ? json::view(hard) : std::string_view());
   }
   std::string requests, limits;
   for (const auto& [name, text] : rows) {

@@ -54,14 +54,17 @@ Document scale_of(const Resource& resource, const Value& object) {
   json::set(scale, "apiVersion", "autoscaling/v1", alloc);
   Value& metadata = json::ensure_object(scale, {"metadata"}, alloc);
   for (std::string_view key : {"name", "namespace", "uid", "resourceVersion", "creationTimestamp"}) {
-    if (const std::string_view text = json::get_string(object, {"metadata", key}); !text.empty()) json::set(metadata, key, text, alloc);
+    if (const std::string_view text = json::get_string(object, {"metadata", key}); !text.empty())
+      json::set(metadata, key, text, alloc);
   }
   const ScalePaths& paths = paths_of(resource);
   Value& wanted = json::ensure_object(scale, {"spec"}, alloc);
-  if (const int64_t replicas = number_at(object, paths.spec_replicas); replicas != 0) json::set(wanted, "replicas", Value(replicas), alloc);
+  if (const int64_t replicas = number_at(object, paths.spec_replicas); replicas != 0)
+    json::set(wanted, "replicas", Value(replicas), alloc);
   Value& status = json::ensure_object(scale, {"status"}, alloc);
   json::set(status, "replicas", Value(number_at(object, paths.status_replicas)), alloc);
-  if (const std::string selector = selector_of(resource, object); !selector.empty()) json::set(status, "selector", selector, alloc);
+  if (const std::string selector = selector_of(resource, object); !selector.empty())
+    json::set(status, "selector", selector, alloc);
   return scale;
 }
 

@@ -34,9 +34,10 @@ void pod_name(const Subject& subject, Warnings& out) {
   if (subject.old != nullptr) return;
   const auto problems = names::dns1123_label(json::get_string(subject.object, {"metadata", "name"}));
   if (!problems.empty())
-    out.push_back(fmt::format("metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label "
-                              "is recommended: [{}]",
-                              fmt::join(problems, " ")));
+    out.push_back(fmt::format(
+        "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label "
+        "is recommended: [{}]",
+        fmt::join(problems, " ")));
 }
 
 void plain_template(const Subject& subject, Warnings& out) {
@@ -53,16 +54,19 @@ void stateful_set(const Subject& subject, Warnings& out) {
   const Value& spec = child(subject.object, "spec");
   size_t index = 0;
   for (const Value& claim : items(spec, "volumeClaimTemplates"))
-    claim_spec(child(claim, "spec"), fmt::format("spec.volumeClaimTemplates[{}]{}", index++, subject.old != nullptr ? ".Spec" : ""), out);
+    claim_spec(child(claim, "spec"),
+               fmt::format("spec.volumeClaimTemplates[{}]{}", index++, subject.old != nullptr ? ".Spec" : ""), out);
   if (json::get_int(spec, "revisionHistoryLimit") < 0)
-    out.emplace_back("spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended");
+    out.emplace_back(
+        "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended");
 }
 
 void job_spec(const Value& spec, const std::string& path, Warnings& out) {
   if (json::get_string(spec, "completionMode") == "Indexed" && json::get_int(spec, "completions") > 100'000 &&
       json::get_int(spec, "parallelism") > 10'000)
     out.push_back(path +
-                  ": In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, Kubernetes might not be "
+                  ": In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, "
+                  "Kubernetes might not be "
                   "able to track completedIndexes when a big number of indexes fail");
   pod(child(spec, "template"), path + ".template", out);
 }
@@ -77,8 +81,9 @@ void cron_job(const Subject& subject, Warnings& out) {
   const Value& spec = child(subject.object, "spec");
   if (subject.spec_changed()) job_spec(child(child(spec, "jobTemplate"), "spec"), "spec.jobTemplate.spec", out);
   if (subject.old != nullptr && json::get_string(spec, "schedule").find("TZ") != std::string_view::npos)
-    out.emplace_back("cannot use TZ or CRON_TZ in spec.spec.schedule, use timeZone instead, see "
-                     "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details");
+    out.emplace_back(
+        "cannot use TZ or CRON_TZ in spec.spec.schedule, use timeZone instead, see "
+        "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details");
 }
 
 void pod_template(const Subject& subject, Warnings& out) {
@@ -97,8 +102,10 @@ void volume(const Subject& subject, Warnings& out) {
     if (json::find(annotations, key)) out.push_back(fmt::format("metadata.annotations[{}]: {}", key, what));
   }
   if (json::get_string(spec, "persistentVolumeReclaimPolicy") == "Recycle")
-    out.emplace_back("spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use "
-                     "dynamic provisioning.");
+    out.emplace_back(
+        "spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended "
+        "approach is to use "
+        "dynamic provisioning.");
   size_t index = 0;
   for (const Value& term : items(child(child(spec, "nodeAffinity"), "required"), "nodeSelectorTerms"))
     node_selector_term(term, false, fmt::format("spec.nodeAffinity.required.nodeSelectorTerms[{}]", index++), out);
@@ -118,7 +125,8 @@ void volume(const Subject& subject, Warnings& out) {
 void claim(const Subject& subject, Warnings& out) {
   constexpr std::string_view kClass = "volume.beta.kubernetes.io/storage-class";
   if (json::find(subject.object, {"metadata", "annotations", kClass}))
-    out.push_back(fmt::format("metadata.annotations[{}]: deprecated since v1.8; use \"storageClassName\" attribute instead", kClass));
+    out.push_back(fmt::format(
+        "metadata.annotations[{}]: deprecated since v1.8; use \"storageClassName\" attribute instead", kClass));
   claim_spec(child(subject.object, "spec"), "spec", out);
 }
 
@@ -141,7 +149,9 @@ void service(const Subject& subject, Warnings& out) {
   const bool headless = type == "ClusterIP" && json::get_string(spec, "clusterIP") == "None";
   const auto external = items(spec, "externalIPs");
   if (json::find(subject.object, {"metadata", "annotations", "service.kubernetes.io/topology-aware-hints"}))
-    out.emplace_back("annotation service.kubernetes.io/topology-aware-hints is deprecated, please use service.kubernetes.io/topology-mode instead");
+    out.emplace_back(
+        "annotation service.kubernetes.io/topology-aware-hints is deprecated, please use "
+        "service.kubernetes.io/topology-mode instead");
   const auto addresses = [&](std::string_view key) {
     size_t index = 0;
     for (const Value& address : items(spec, key)) {
@@ -151,15 +161,19 @@ void service(const Subject& subject, Warnings& out) {
   };
   addresses("clusterIPs");
   if (headless) {
-    if (!json::get_string(spec, "loadBalancerIP").empty()) out.emplace_back("spec.loadBalancerIP is ignored for headless services");
+    if (!json::get_string(spec, "loadBalancerIP").empty())
+      out.emplace_back("spec.loadBalancerIP is ignored for headless services");
     if (!external.Empty()) out.emplace_back("spec.externalIPs is ignored for headless services");
-    if (json::get_string(spec, "sessionAffinity") != "None") out.emplace_back("spec.SessionAffinity is ignored for headless services");
+    if (json::get_string(spec, "sessionAffinity") != "None")
+      out.emplace_back("spec.SessionAffinity is ignored for headless services");
   }
   addresses("externalIPs");
   if (!external.Empty() && !headless && type != "ExternalName")
     out.emplace_back("spec.externalIPs is deprecated and may no longer be implemented in some clusters");
-  if (const auto address = json::get_string(spec, "loadBalancerIP"); !address.empty()) ip(address, "spec.loadBalancerIP", out);
-  if (type == "ExternalName" && !external.Empty()) out.emplace_back("spec.externalIPs is ignored when spec.type is \"ExternalName\"");
+  if (const auto address = json::get_string(spec, "loadBalancerIP"); !address.empty())
+    ip(address, "spec.loadBalancerIP", out);
+  if (type == "ExternalName" && !external.Empty())
+    out.emplace_back("spec.externalIPs is ignored when spec.type is \"ExternalName\"");
   if (type != "ExternalName" && !json::get_string(spec, "externalName").empty())
     out.emplace_back("spec.externalName is ignored when spec.type is not \"ExternalName\"");
   if (json::get_string(spec, "trafficDistribution") == "PreferClose")
@@ -202,12 +216,15 @@ void endpoint_slice(const Subject& subject, Warnings& out) {
 void csi_driver(const Subject& subject, Warnings& out) {
   const Value& spec = child(subject.object, "spec");
   if (subject.old != nullptr) {
-    const Value *now = json::find(spec, "tokenRequests"), *before = json::find(child(*subject.old, "spec"), "tokenRequests");
+    const Value *now = json::find(spec, "tokenRequests"),
+                *before = json::find(child(*subject.old, "spec"), "tokenRequests");
     if (now != nullptr && before != nullptr && json::equal(*now, *before)) return;
   }
   if (!items(spec, "tokenRequests").Empty() && !json::find(spec, "serviceAccountTokenInSecrets"))
-    out.emplace_back("spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible logging of "
-                     "tokens in volume attributes");
+    out.emplace_back(
+        "spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible "
+        "logging of "
+        "tokens in volume attributes");
 }
 
 void storage_class(const Subject& subject, Warnings& out) {
@@ -240,7 +257,8 @@ void storage_capacity(const Subject& subject, Warnings& out) {
 
 void runtime_class(const Subject& subject, Warnings& out) {
   for (const auto& [key, _] : child(child(subject.object, "scheduling"), "nodeSelector").GetObject()) {
-    if (const auto what = deprecated_node_label(json::view(key)); !what.empty()) out.push_back(fmt::format("scheduling.nodeSelector: {}", what));
+    if (const auto what = deprecated_node_label(json::view(key)); !what.empty())
+      out.push_back(fmt::format("scheduling.nodeSelector: {}", what));
   }
 }
 
@@ -276,7 +294,8 @@ Rule rule_of(std::string_view storage_name) {
 }  // namespace
 }  // namespace warning
 
-std::vector<std::string> warnings(const Resource& resource, std::string_view subresource, const json::Value& object, const json::Value* old) {
+std::vector<std::string> warnings(const Resource& resource, std::string_view subresource, const json::Value& object,
+                                  const json::Value* old) {
   std::vector<std::string> out;
   if (!subresource.empty()) return out;
   if (resource.custom != nullptr) return custom::warnings(object, old);
@@ -286,7 +305,8 @@ std::vector<std::string> warnings(const Resource& resource, std::string_view sub
 }
 
 std::string_view deprecation(const Resource& resource) {
-  if (resource.storage_name == "endpoints") return "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
+  if (resource.storage_name == "endpoints")
+    return "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
   if (resource.storage_name == "componentstatuses") return "v1 ComponentStatus is deprecated in v1.19+";
   return {};
 }

@@ -14,12 +14,15 @@ namespace {
 
 using json::Value;
 
-std::string join(const std::string& path, std::string_view child) { return path.empty() ? std::string(child) : fmt::format("{}.{}", path, child); }
+std::string join(const std::string& path, std::string_view child) {
+  return path.empty() ? std::string(child) : fmt::format("{}.{}", path, child);
+}
 
 constexpr std::pair<std::string_view, std::string_view> kNodeLabels[] = {
     {"beta.kubernetes.io/arch", R"(deprecated since v1.14; use "kubernetes.io/arch" instead)"},
     {"beta.kubernetes.io/os", R"(deprecated since v1.14; use "kubernetes.io/os" instead)"},
-    {"failure-domain.beta.kubernetes.io/region", R"(deprecated since v1.17; use "topology.kubernetes.io/region" instead)"},
+    {"failure-domain.beta.kubernetes.io/region",
+     R"(deprecated since v1.17; use "topology.kubernetes.io/region" instead)"},
     {"failure-domain.beta.kubernetes.io/zone", R"(deprecated since v1.17; use "topology.kubernetes.io/zone" instead)"},
     {"beta.kubernetes.io/instance-type", R"(deprecated since v1.17; use "node.kubernetes.io/instance-type" instead)"},
     {"app.kubernetes.io/created-by", "deprecated since v1.9"},
@@ -28,7 +31,8 @@ constexpr std::pair<std::string_view, std::string_view> kNodeLabels[] = {
 };
 
 constexpr std::pair<std::string_view, std::string_view> kAnnotations[] = {
-    {"scheduler.alpha.kubernetes.io/critical-pod", R"(non-functional in v1.16+; use the "priorityClassName" field instead)"},
+    {"scheduler.alpha.kubernetes.io/critical-pod",
+     R"(non-functional in v1.16+; use the "priorityClassName" field instead)"},
     {"security.alpha.kubernetes.io/sysctls", R"(non-functional in v1.11+; use the "sysctls" field instead)"},
     {"security.alpha.kubernetes.io/unsafe-sysctls", R"(non-functional in v1.11+; use the "sysctls" field instead)"},
 };
@@ -52,11 +56,14 @@ void fractional(const Value& amounts, std::string_view name, const std::string& 
   if (text.empty()) return;
   const Quantity amount = Quantity::parse_or_zero(text);
   if (amount.milli_value() % 1000 != 0)
-    out.push_back(fmt::format("{}[{}]: fractional byte value \"{}\" is invalid, must be an integer", path, name, amount.to_string()));
+    out.push_back(fmt::format("{}[{}]: fractional byte value \"{}\" is invalid, must be an integer", path, name,
+                              amount.to_string()));
 }
 
-void annotation(const Value& annotations, const std::string& key, std::string_view what, const std::string& path, Warnings& out) {
-  if (json::find(annotations, key)) out.push_back(fmt::format("{}[{}]: {}", join(path, "metadata.annotations"), key, what));
+void annotation(const Value& annotations, const std::string& key, std::string_view what, const std::string& path,
+                Warnings& out) {
+  if (json::find(annotations, key))
+    out.push_back(fmt::format("{}[{}]: {}", join(path, "metadata.annotations"), key, what));
 }
 
 void environment(const Value& container, const std::string& path, Warnings& out) {
@@ -67,20 +74,23 @@ void environment(const Value& container, const std::string& path, Warnings& out)
     const std::string_view name = json::get_string(variable, "name"), value = json::get_string(variable, "value");
     if (names.insert(name).second) continue;
     const std::string reference = fmt::format("$({})", name);
-    const bool hides = json::find(variable, "valueFrom") || value == reference || value.find(reference) == std::string_view::npos;
+    const bool hides =
+        json::find(variable, "valueFrom") || value == reference || value.find(reference) == std::string_view::npos;
     if (hides)
-      out.push_back(fmt::format("{}.env[{}]: hides previous definition of \"{}\", which may be dropped when using apply", path, at, name));
+      out.push_back(fmt::format(
+          "{}.env[{}]: hides previous definition of \"{}\", which may be dropped when using apply", path, at, name));
   }
 }
 
-void container(const Value& container, const Value& annotations, const Value& spec, const std::string& pod_path, const std::string& path,
-               Warnings& out) {
+void container(const Value& container, const Value& annotations, const Value& spec, const std::string& pod_path,
+               const std::string& path, Warnings& out) {
   const std::string name(json::get_string(container, "name"));
   const Value& context = child(container, "securityContext");
   if (!json::find(context, "seccompProfile"))
     annotation(annotations, "container.seccomp.security.alpha.kubernetes.io/" + name,
                R"(non-functional in v1.27+; use the "seccompProfile" field instead)", pod_path, out);
-  if (!pod_path.empty() && !json::find(context, "appArmorProfile") && !json::find(spec, {"securityContext", "appArmorProfile"}))
+  if (!pod_path.empty() && !json::find(context, "appArmorProfile") &&
+      !json::find(spec, {"securityContext", "appArmorProfile"}))
     annotation(annotations, "container.apparmor.security.beta.kubernetes.io/" + name,
                R"(deprecated since v1.30; use the "appArmorProfile" field instead)", pod_path, out);
   const Value& resources = child(container, "resources");
@@ -102,7 +112,8 @@ void ports(const std::vector<std::pair<const Value*, std::string>>& containers, 
   for (const auto& [container, path] : containers) {
     size_t index = 0;
     for (const Value& port : items(*container, "ports")) {
-      const Port here{fmt::format("{}.ports[{}]", path, index++), json::get_string(port, "hostIP"), json::get_int(port, "hostPort")};
+      const Port here{fmt::format("{}.ports[{}]", path, index++), json::get_string(port, "hostIP"),
+                      json::get_int(port, "hostPort")};
       auto& others = by_number[{json::get_int(port, "containerPort"), json::get_string(port, "protocol")}];
       for (const Port& other : others) {
         if (here.host_ip == other.host_ip && here.host_port == other.host_port) {
@@ -125,8 +136,9 @@ void ports(const std::vector<std::pair<const Value*, std::string>>& containers, 
       if (name.empty()) continue;
       const auto [other, fresh] = by_name.emplace(name, here);
       if (!fresh)
-        out.push_back(fmt::format("{}: duplicate port name \"{}\" with {}, services and probes that select ports by name will use {}", here, name,
-                                  other->second, other->second));
+        out.push_back(fmt::format(
+            "{}: duplicate port name \"{}\" with {}, services and probes that select ports by name will use {}", here,
+            name, other->second, other->second));
     }
   }
 }
@@ -140,14 +152,16 @@ void affinity(const Value& affinity, const std::string& path, Warnings& out) {
     for (const Value& term : items(rules, kRequired)) {
       const size_t at = index++;
       if (!json::find(term, "labelSelector"))
-        out.push_back(fmt::format("{}.{}.{}[{}].labelSelector: a null labelSelector results in matching no pod", path, kind, kRequired, at));
+        out.push_back(fmt::format("{}.{}.{}[{}].labelSelector: a null labelSelector results in matching no pod", path,
+                                  kind, kRequired, at));
     }
     index = 0;
     for (const Value& term : items(rules, kPreferred)) {
       const size_t at = index++;
       if (!json::find(term, {"podAffinityTerm", "labelSelector"}))
-        out.push_back(fmt::format("{}.{}.{}[{}].podAffinityTerm.labelSelector: a null labelSelector results in matching no pod", path, kind,
-                                  kPreferred, at));
+        out.push_back(
+            fmt::format("{}.{}.{}[{}].podAffinityTerm.labelSelector: a null labelSelector results in matching no pod",
+                        path, kind, kPreferred, at));
     }
   }
 }
@@ -157,11 +171,14 @@ void node_affinity(const Value& spec, const std::string& path, Warnings& out) {
   const std::string base = join(path, "spec.affinity.nodeAffinity.");
   size_t index = 0;
   for (const Value& term : items(child(rules, "requiredDuringSchedulingIgnoredDuringExecution"), "nodeSelectorTerms"))
-    node_selector_term(term, false, fmt::format("{}requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[{}]", base, index++), out);
+    node_selector_term(
+        term, false,
+        fmt::format("{}requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[{}]", base, index++), out);
   index = 0;
   for (const Value& term : items(rules, "preferredDuringSchedulingIgnoredDuringExecution"))
     node_selector_term(child(term, "preference"), true,
-                       fmt::format("{}preferredDuringSchedulingIgnoredDuringExecution[{}].preference", base, index++), out);
+                       fmt::format("{}preferredDuringSchedulingIgnoredDuringExecution[{}].preference", base, index++),
+                       out);
 }
 
 void topology_spread(const Value& spec, const std::string& path, Warnings& out) {
@@ -169,7 +186,8 @@ void topology_spread(const Value& spec, const std::string& path, Warnings& out) 
   for (const Value& constraint : items(spec, "topologySpreadConstraints")) {
     const std::string at = fmt::format("{}[{}]", join(path, "spec.topologySpreadConstraints"), index++);
     const std::string_view key = json::get_string(constraint, "topologyKey");
-    if (const auto what = deprecated_node_label(key); !what.empty()) out.push_back(fmt::format("{}.topologyKey: {} is {}", at, key, what));
+    if (const auto what = deprecated_node_label(key); !what.empty())
+      out.push_back(fmt::format("{}.topologyKey: {} is {}", at, key, what));
     if (!json::find(constraint, "labelSelector"))
       out.push_back(fmt::format("{}.labelSelector: a null labelSelector results in matching no pod", at));
   }
@@ -188,14 +206,16 @@ void volumes(const Value& spec, const std::string& path, Warnings& out) {
 }
 
 // Items of a list that should differ in a member.
-void duplicates(const Value& spec, std::string_view list, std::string_view member, const std::string& path, Warnings& out) {
+void duplicates(const Value& spec, std::string_view list, std::string_view member, const std::string& path,
+                Warnings& out) {
   std::set<std::string_view> seen;
   size_t index = 0;
   for (const Value& item : items(spec, list)) {
     const size_t at = index++;
     const std::string_view text = json::get_string(item, member);
     if (!seen.insert(text).second)
-      out.push_back(fmt::format("{}[{}].{}: duplicate {} \"{}\"", join(path, fmt::format("spec.{}", list)), at, member, member, text));
+      out.push_back(fmt::format("{}[{}].{}: duplicate {} \"{}\"", join(path, fmt::format("spec.{}", list)), at, member,
+                                member, text));
   }
 }
 
@@ -213,7 +233,8 @@ void node_selector_term(const Value& term, bool checks_values, const std::string
   for (const Value& expression : items(term, "matchExpressions")) {
     const std::string at = fmt::format("{}.matchExpressions[{}]", path, index++);
     const std::string_view key = json::get_string(expression, "key");
-    if (const auto what = deprecated_node_label(key); !what.empty()) out.push_back(fmt::format("{}.key: {} is {}", at, key, what));
+    if (const auto what = deprecated_node_label(key); !what.empty())
+      out.push_back(fmt::format("{}.key: {} is {}", at, key, what));
     if (!checks_values) continue;
     size_t number = 0;
     for (const Value& value : items(expression, "values")) {
@@ -233,7 +254,8 @@ void claim_spec(const Value& spec, const std::string& path, Warnings& out) {
 void ip(std::string_view address, const std::string& path, Warnings& out) {
   const auto canonical = names::canonical_ip(address);
   if (canonical && *canonical != address)
-    out.push_back(fmt::format("{}: IPv6 address \"{}\" should be in RFC 5952 canonical format (\"{}\")", path, address, *canonical));
+    out.push_back(fmt::format("{}: IPv6 address \"{}\" should be in RFC 5952 canonical format (\"{}\")", path, address,
+                              *canonical));
 }
 
 void pod(const Value& pod, const std::string& path, Warnings& out) {
@@ -258,12 +280,13 @@ void pod(const Value& pod, const std::string& path, Warnings& out) {
   for (std::string_view resource : {"memory", "ephemeral-storage"})
     fractional(child(spec, "overhead"), resource, join(path, "spec.overhead"), out);
   if (!json::find(spec, {"securityContext", "seccompProfile"}))
-    annotation(annotations, "seccomp.security.alpha.kubernetes.io/pod", R"(non-functional in v1.27+; use the "seccompProfile" field instead)", path,
-               out);
+    annotation(annotations, "seccomp.security.alpha.kubernetes.io/pod",
+               R"(non-functional in v1.27+; use the "seccompProfile" field instead)", path, out);
   std::vector<std::pair<const Value*, std::string>> containers;
   for (std::string_view list : {"initContainers", "containers", "ephemeralContainers"}) {
     index = 0;
-    for (const Value& item : items(spec, list)) containers.emplace_back(&item, fmt::format("{}.{}[{}]", join(path, "spec"), list, index++));
+    for (const Value& item : items(spec, list))
+      containers.emplace_back(&item, fmt::format("{}.{}[{}]", join(path, "spec"), list, index++));
   }
   for (const auto& [item, at] : containers) container(*item, annotations, spec, path, at, out);
   ports(containers, out);

@@ -21,6 +21,7 @@ import yaml
 
 import apply_requests
 import form_requests
+import part_requests
 import crd_requests
 import auth_requests
 import kind_requests
@@ -173,7 +174,7 @@ def requests():
     yield "DELETE", "/api/v1/namespaces", None, {}
 
 
-GROUPS = {"base": requests, "apply": apply_requests.requests, "forms": form_requests.requests, "auth": auth_requests.requests, "discovery": kind_requests.discovery, "kinds": kind_requests.requests,
+GROUPS = {"base": requests, "apply": apply_requests.requests, "forms": form_requests.requests, "parts": part_requests.requests, "auth": auth_requests.requests, "discovery": kind_requests.discovery, "kinds": kind_requests.requests,
           "crd": crd_requests.requests, "workloads": workload_requests.requests}
 
 

@@ -41,6 +41,7 @@ struct Field {
   bool omit_empty = false;  // not written when it has its zero value. False: always written ({}, "", 0, "0" for a quantity)
   bool pointer = false;     // absent and zero are two things
   bool atomic_map = false;
+  bool granular = false;  // merged member by member although its type is atomic
   ListType list = ListType::kNone;
   std::span<const std::string_view> list_keys;
   bool patch_merge = false, patch_retain_keys = false, patch_replace = false;

@@ -15,7 +15,7 @@
 //
 // TYPE: string int32 int64 bool double bytes time microTime duration quantity intOrString any raw fieldsV1, a type's name
 // (dir/version.Name of another group), *T absent is not zero, [T] list, {T} map, T|array T|bool T|strings an object or something else.
-// FLAGS: set, map(keys), atomic (list type), merge, merge(key), retainKeys, replace (patch strategy), omitzero, enum(values),
+// FLAGS: set, map(keys), atomic (list type), granular (of an atomic type), merge, merge(key), retainKeys, replace (patch strategy), omitzero, enum(values),
 // default JSON (declared, clients see it), sets JSON (what the server sets without declaring it).
 #pragma once
 
@@ -37,7 +37,7 @@ struct TypeRef {
 struct Field {
   std::string name, doc;
   TypeRef type;
-  bool pointer = false, required = false, omit_empty = false, omit_zero = false, atomic = false, set = false;
+  bool pointer = false, required = false, omit_empty = false, omit_zero = false, atomic = false, granular = false, set = false;
   bool merge = false, retain_keys = false, replace = false;
   std::string merge_key, default_json, sets_json;
   std::vector<std::string> list_keys, enum_values;

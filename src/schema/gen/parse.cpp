@@ -165,6 +165,8 @@ class Parser {
         f.set = true;
       } else if (w == "atomic") {
         f.atomic = true;
+      } else if (w == "granular") {
+        f.granular = true;
       } else if (w == "omitzero") {
         f.omit_zero = true;
       } else if (w == "merge") {
@@ -184,6 +186,7 @@ class Parser {
         f.list_keys = arguments(w);
       } else if (w.starts_with("enum(")) {
         f.enum_values = arguments(w);
+        std::replace(f.enum_values.begin(), f.enum_values.end(), std::string("\"\""), std::string());
       } else {
         fail("unknown flag " + w);
       }

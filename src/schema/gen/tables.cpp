@@ -101,6 +101,7 @@ class Writer {
     if (f.pointer) body_ << ", .pointer = true";
     bool map_field = f.type.form == TypeRef::kMap || s == "kObject";
     if (f.atomic && map_field) body_ << ", .atomic_map = true";
+    if (f.granular) body_ << ", .granular = true";
     if (f.set) body_ << ", .list = ListType::kSet";
     if (!f.list_keys.empty()) body_ << ", .list = ListType::kMap, .list_keys = " << list(f.list_keys);
     if (f.atomic && !map_field) body_ << ", .list = ListType::kAtomic";
