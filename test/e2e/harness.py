@@ -83,7 +83,9 @@ class Cluster:
         wait_until("the API is ready", lambda: self._alive() and os.path.exists(self.kubeconfig) and
                    self.run("get", "--raw", "/readyz", check=False).returncode == 0)
         if self.agent:
-            wait_until("the node is registered", lambda: self._alive() and self.run("get", "node", self.node, check=False).returncode == 0)
+            # kubectl wait does not wait for what is not there yet, and pods need their namespace's account.
+            wait_until("the node is registered and namespaces have accounts", lambda: self._alive() and
+                       self.run("get", f"node/{self.node}", "serviceaccount/default", check=False).returncode == 0)
             self.kubectl("wait", "--for=condition=Ready", f"node/{self.node}", f"--timeout={30 * PATIENCE}s")
         return self
 
