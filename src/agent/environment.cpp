@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "agent/service_environment.h"
 #include "knarr/codec/quantity.h"
 
 namespace knarr::agent {
@@ -66,9 +67,9 @@ void set_variable(Variables& variables, std::string name, std::string value) {
   variables.emplace_back(std::move(name), std::move(value));
 }
 
+// As the API has them: any printable characters but "=".
 bool valid_name(std::string_view name) {
-  return !name.empty() && !std::isdigit(static_cast<unsigned char>(name[0])) &&
-         name.find_first_of("=\0") == std::string_view::npos;
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) { return c >= ' ' && c <= '~' && c != '='; });
 }
 
 Status missing_key(std::string_view kind, std::string_view key, const std::string& ns, std::string_view name) {
@@ -81,31 +82,20 @@ class Builder {
       : facts_(facts), container_(container), sources_(sources), ns_(facts.pod.metadata.namespace_) {}
 
   Result<Variables> build() {
+    given_ = api_variables(facts_.api_host, facts_.api_port);
+    if (facts_.pod.spec.enableServiceLinks.value_or(true)) {
+      for (auto& [name, value] : service_variables(sources_.services(ns_)))
+        if (!find_variable(given_, name)) given_.emplace_back(std::move(name), std::move(value));
+    }
     for (const auto& from : container_.envFrom) KNARR_RETURN_IF_ERROR(take_all(from));
     for (const auto& variable : container_.env) KNARR_RETURN_IF_ERROR(take(variable));
-    for (const auto& [name, value] : api_variables())
+    for (const auto& [name, value] : given_)
       if (!find_variable(variables_, name)) variables_.emplace_back(name, value);
     return std::move(variables_);
   }
 
  private:
   static constexpr seconds kFresh{0};
-
-  // What the Service "kubernetes" would put there; programs find the API by the first two.
-  Variables api_variables() const {
-    if (facts_.api_host.empty()) return {};
-    const std::string host =
-        facts_.api_host.find(':') == std::string::npos ? facts_.api_host : "[" + facts_.api_host + "]";
-    const std::string url = fmt::format("tcp://{}:{}", host, facts_.api_port);
-    return {{"KUBERNETES_SERVICE_HOST", facts_.api_host},
-            {"KUBERNETES_SERVICE_PORT", facts_.api_port},
-            {"KUBERNETES_SERVICE_PORT_HTTPS", facts_.api_port},
-            {"KUBERNETES_PORT", url},
-            {"KUBERNETES_PORT_443_TCP", url},
-            {"KUBERNETES_PORT_443_TCP_PROTO", "tcp"},
-            {"KUBERNETES_PORT_443_TCP_PORT", facts_.api_port},
-            {"KUBERNETES_PORT_443_TCP_ADDR", facts_.api_host}};
-  }
 
   Status take_all(const core::EnvFromSource& from) {
     if (from.configMapRef) {
@@ -123,7 +113,7 @@ class Builder {
 
   std::optional<std::string> known(std::string_view name) const {
     if (auto value = find_variable(variables_, name)) return value;
-    return find_variable(api_variables(), name);
+    return find_variable(given_, name);
   }
 
   void put(std::string name, std::string value) {
@@ -172,6 +162,7 @@ class Builder {
   const core::Container& container_;
   Sources& sources_;
   const std::string& ns_;
+  Variables given_;  // what a container has where it says nothing else
   Variables variables_;
 };
 
@@ -229,7 +220,7 @@ Result<std::string> field_text(const PodFacts& facts, const std::string& path, b
 Result<std::string> resource_text(const PodFacts& facts, const core::ResourceFieldSelector& selector,
                                   const std::string& own_name) {
   const std::string& name = selector.containerName.empty() ? own_name : selector.containerName;
-  const core::Container* container = find_container(facts.pod.spec, name);
+  const FoundContainer container = find_container(facts.pod.spec, name);
   if (!container) return not_found(fmt::format("container {} not found", name));
   auto dot = selector.resource.find('.');
   std::string kind = selector.resource.substr(0, dot);

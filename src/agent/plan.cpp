@@ -46,12 +46,13 @@ class Planner {
   // ended.
   void stop_all() {
     bool running = false;
-    auto stop = [&](const core::Container& container) {
+    auto stop = [&](const auto& container) {
       if (!runs(view_.container(container.name))) return;
       running = true;
       plan_.stop.push_back({container.name, fmt::format("Stopping container {}", container.name)});
     };
     for (const auto& container : spec_.containers) stop(container);
+    for (const auto& container : spec_.ephemeralContainers) stop(container);
     for (const auto& container : spec_.initContainers) {
       if (!is_sidecar(container)) stop(container);
     }
@@ -64,6 +65,10 @@ class Planner {
       plan_.create_sandbox = anything_to_start();
       if (!plan_.create_sandbox) stop_all();
       return;
+    }
+    for (const auto& container : spec_.ephemeralContainers) {  // once, beside whatever else the pod does
+      const ContainerView& view = view_.container(container.name);
+      if (view.state == State::kNone && !nothing_left()) start(container.name, view);
     }
     // In the sandbox that a restart made, init containers run again; once a regular container ran in it, they are done.
     bool initialized = init_done();
@@ -99,7 +104,7 @@ class Planner {
       return false;
     }
     if (view.state == State::kNone || !view.in_sandbox) {
-      start(container, view);
+      start(container.name, view);
       return false;
     }
     if (view.exit_code == 0) return true;
@@ -116,7 +121,7 @@ class Planner {
     if (runs(view)) {
       end_if_needed(container, view);
     } else if (view.state == State::kNone) {
-      start(container, view);
+      start(container.name, view);
     } else if (should_restart(container, spec_, init, view.exit_code)) {
       start_after_backoff(container, view);
     }
@@ -131,17 +136,17 @@ class Planner {
     }
   }
 
-  void start(const core::Container& container, const ContainerView& view) {
+  void start(const std::string& name, const ContainerView& view) {
     if (view.not_before > now_) {  // the last try failed before there was a process
       wake_at(view.not_before);
       return;
     }
-    plan_.start.push_back(container.name);
+    plan_.start.push_back(name);
   }
 
   void start_after_backoff(const core::Container& container, const ContainerView& view) {
     WallTime due = view.finished_at + view.restart_delay;
-    if (view.restart_delay.count() == 0 || due <= now_) return start(container, view);
+    if (view.restart_delay.count() == 0 || due <= now_) return start(container.name, view);
     wake_at(due);
     plan_.waiting.push_back(
         {container.name, "CrashLoopBackOff",

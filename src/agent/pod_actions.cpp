@@ -230,7 +230,7 @@ void Pods::refresh_volumes() {
 // True when something changed: it runs, or ended at once.
 bool Pods::start_container(const PodPtr& pod, const PodView& view, const std::string& name) {
   const std::string& uid = pod->metadata.uid;
-  const core::Container* container = find_container(pod->spec, name);
+  const FoundContainer container = find_container(pod->spec, name);
   if (!container) return false;
   auto image = puller_.ask(*pod, *container);
   if (!image.image) {
@@ -335,7 +335,15 @@ Result<runtime::ContainerSpec> Pods::container_spec(const core::Pod& pod, const 
     fchmod(file.get(), 0666);  // whatever the umask is: the container's user writes it
     add_file(termination, container.terminationMessagePath);
   }
-  return make_container_spec({.pod = pod,
+  std::string sees;
+  for (const auto& ephemeral : pod.spec.ephemeralContainers) {
+    if (ephemeral.name != container.name || ephemeral.targetContainerName.empty()) continue;
+    const ContainerView& target = view.container(ephemeral.targetContainerName);
+    if (target.state != State::kRunning)
+      return unavailable(fmt::format("unable to find target container {}", ephemeral.targetContainerName));
+    sees = target.id;
+  }
+  auto spec = make_container_spec({.pod = pod,
                               .container = container,
                               .image = image,
                               .environment = environment,
@@ -345,6 +353,8 @@ Result<runtime::ContainerSpec> Pods::container_spec(const core::Pod& pod, const 
                               .attempt = attempt,
                               .seccomp_directory = services_.data_dir + "/seccomp",
                               .node_memory_bytes = services_.node_memory_bytes});
+  if (spec.ok()) spec->process_namespace_of = std::move(sees);
+  return spec;
 }
 
 void Pods::start_failed(const PodPtr& pod, const std::string& container, std::string reason, std::string message,
@@ -427,7 +437,7 @@ seconds Pods::grace_of(const core::Pod& pod, const PodView& view, const core::Co
 }
 
 void Pods::stop_container(const PodPtr& pod, const PodView& view, const Plan::Stop& stop) {
-  const core::Container* container = find_container(pod->spec, stop.container);
+  const FoundContainer container = find_container(pod->spec, stop.container);
   if (!container) return;
   seconds grace = grace_of(*pod, view, *container);
   HandlerTarget target{pod->metadata.uid, view.container(stop.container).id,
@@ -505,7 +515,7 @@ void Pods::read_ends(const std::string& uid, const core::Pod& pod) {
   });
   for (auto& [name, view] : ended) {
     probes_.stop(view.id);
-    const core::Container* container = find_container(pod.spec, name);
+    const FoundContainer container = find_container(pod.spec, name);
     if (!container) continue;
     std::string message = termination_message(pod, *container, view);
     if (message.empty()) continue;

@@ -215,6 +215,17 @@ core::PodStatus make_status(const core::Pod& pod, const PodView& view, WallTime 
   std::sort(status.containerStatuses.begin(), status.containerStatuses.end(),
             [](const auto& a, const auto& b) { return a.name < b.name; });
 
+  status.ephemeralContainerStatuses.clear();
+  for (const auto& container : spec.ephemeralContainers) {
+    core::ContainerStatus told =
+        container_status(pod, as_container(container), view.container(container.name), false, nothing_starts);
+    told.ready = false;  // nobody waits for it
+    told.started.reset();
+    told.allocatedResources.clear();
+    told.resources = {};
+    status.ephemeralContainerStatuses.push_back(std::move(told));
+  }
+
   Statuses in_order;  // as in the spec, for what is computed from both
   for (const auto& container : spec.containers) {
     in_order.push_back(*std::find_if(status.containerStatuses.begin(), status.containerStatuses.end(),

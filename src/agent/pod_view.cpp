@@ -65,7 +65,8 @@ PodView view_from_status(const core::Pod& pod) {
   if (pod.status.startTime) view.start_time = *pod.status.startTime;
   view.host_ip = pod.status.hostIP;
   for (const auto& ip : pod.status.podIPs) view.pod_ips.push_back(ip.ip);
-  for (const auto* statuses : {&pod.status.initContainerStatuses, &pod.status.containerStatuses}) {
+  for (const auto* statuses :
+       {&pod.status.initContainerStatuses, &pod.status.containerStatuses, &pod.status.ephemeralContainerStatuses}) {
     for (const auto& status : *statuses) view.containers[status.name] = from_status(status);
   }
   return view;
@@ -84,13 +85,37 @@ bool should_restart(const core::Container& container, const core::PodSpec& spec,
   return true;
 }
 
-const core::Container* find_container(const core::PodSpec& spec, std::string_view name) {
+FoundContainer find_container(const core::PodSpec& spec, std::string_view name) {
   for (const auto* containers : {&spec.containers, &spec.initContainers}) {
     for (const auto& container : *containers) {
-      if (container.name == name) return &container;
+      if (container.name == name) return FoundContainer(&container);
     }
   }
-  return nullptr;
+  for (const auto& container : spec.ephemeralContainers) {
+    if (container.name == name) return FoundContainer(as_container(container));
+  }
+  return {};
+}
+
+core::Container as_container(const core::EphemeralContainer& container) {
+  core::Container same;
+  same.name = container.name;
+  same.image = container.image;
+  same.command = container.command;
+  same.args = container.args;
+  same.workingDir = container.workingDir;
+  same.envFrom = container.envFrom;
+  same.env = container.env;
+  same.volumeMounts = container.volumeMounts;
+  same.terminationMessagePath = container.terminationMessagePath;
+  same.terminationMessagePolicy = container.terminationMessagePolicy;
+  same.imagePullPolicy = container.imagePullPolicy;
+  same.securityContext = container.securityContext;
+  same.stdin = container.stdin;
+  same.stdinOnce = container.stdinOnce;
+  same.tty = container.tty;
+  same.restartPolicy = "Never";  // whatever the pod's is
+  return same;
 }
 
 }  // namespace knarr::agent

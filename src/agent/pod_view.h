@@ -79,6 +79,21 @@ PodView view_from_status(const core::Pod& pod);
 bool should_restart(const core::Container& container, const core::PodSpec& spec, bool init, int exit_code);
 
 // The container of the spec, init or not, with this name; null when there is none.
-const core::Container* find_container(const core::PodSpec& spec, std::string_view name);
+// A container of a pod; an ephemeral one as the container that it amounts to.
+class FoundContainer {
+ public:
+  FoundContainer() = default;
+  explicit FoundContainer(const core::Container* in_spec) : in_spec_(in_spec) {}
+  explicit FoundContainer(core::Container own) : own_(std::move(own)) {}
+  explicit operator bool() const { return in_spec_ || own_; }
+  const core::Container& operator*() const { return own_ ? *own_ : *in_spec_; }
+  const core::Container* operator->() const { return &**this; }
+
+ private:
+  const core::Container* in_spec_ = nullptr;
+  std::optional<core::Container> own_;
+};
+FoundContainer find_container(const core::PodSpec& spec, std::string_view name);
+core::Container as_container(const core::EphemeralContainer& container);
 
 }  // namespace knarr::agent

@@ -150,7 +150,7 @@ void Pods::adopt_into(Entry& entry, const runtime::PodSandboxStatus& sandbox) {
     }
   }
   for (const auto& status : sandbox.containers) {
-    const core::Container* container = find_container(entry.pod->spec, status.name);
+    const FoundContainer container = find_container(entry.pod->spec, status.name);
     if (!container || status.state == runtime::ContainerState::kCreated) continue;
     ContainerView& view = entry.view.containers[status.name];
     if (view.in_sandbox && view.attempt > status.attempt) continue;  // an earlier run of the same container
@@ -179,7 +179,7 @@ void Pods::adopt_into(Entry& entry, const runtime::PodSandboxStatus& sandbox) {
 
 void Pods::start_probes(const core::Pod& pod, const PodView& view) {
   for (const auto& [name, container] : view.containers) {
-    const core::Container* spec = find_container(pod.spec, name);
+    const FoundContainer spec = find_container(pod.spec, name);
     if (!spec || container.state != State::kRunning) continue;
     std::string host = view.pod_ips.empty() ? services_.node_ip() : view.pod_ips.front();
     probes_.start({pod.metadata.uid, container.id, host}, *spec, container.started_at, services_.clock->wall(),
@@ -388,9 +388,14 @@ void Pods::event(const core::Pod& pod, const std::string& container, std::string
                  std::string_view message) const {
   std::string path;
   if (!container.empty()) {
-    bool init = std::any_of(pod.spec.initContainers.begin(), pod.spec.initContainers.end(),
-                            [&](const core::Container& c) { return c.name == container; });
-    path = fmt::format("spec.{}{{{}}}", init ? "initContainers" : "containers", container);
+    auto named = [&](const auto& c) { return c.name == container; };
+    const auto& init = pod.spec.initContainers;
+    const auto& ephemeral = pod.spec.ephemeralContainers;
+    path = fmt::format("spec.{}{{{}}}",
+                       std::any_of(init.begin(), init.end(), named)             ? "initContainers"
+                       : std::any_of(ephemeral.begin(), ephemeral.end(), named) ? "ephemeralContainers"
+                                                                                : "containers",
+                       container);
   }
   services_.events->event(client::event_ref(pod, std::move(path)), type, reason, message);
 }

@@ -153,7 +153,7 @@ Result<ContainerLocation> Pods::locate(std::string_view ns, std::string_view pod
   const Entry* found = find(ns, pod_name, uid);
   if (!found) return not_found(fmt::format("pod \"{}/{}\" not found", ns, pod_name));
   const core::Pod& pod = *found->pod;
-  const core::Container* spec = find_container(pod.spec, container_name);
+  const FoundContainer spec = find_container(pod.spec, container_name);
   if (!spec) {
     return not_found(fmt::format("container {} not found in pod {}_{}", container_name, pod_name, ns));
   }

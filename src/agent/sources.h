@@ -8,11 +8,14 @@
 #include <cctype>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <vector>
 
 #include "agent/pod_view.h"
 #include "agent/tokens.h"
 #include "knarr/base/sync.h"
+#include "knarr/client/informer.h"
 #include "knarr/client/typed.h"
 
 namespace knarr::agent {
@@ -25,6 +28,8 @@ class Sources {
                                                                     seconds age) = 0;
   virtual Result<std::shared_ptr<const core::Secret>> secret(const std::string& ns, const std::string& name,
                                                              seconds age) = 0;
+  // All of a namespace; none while the server has not told of any.
+  virtual std::vector<std::shared_ptr<const core::Service>> services(const std::string& ns) = 0;
   // One that still holds for a fifth of its time at least, where the server can be reached.
   virtual Result<std::string> token(const TokenWanted& wanted) = 0;
 };
@@ -34,7 +39,8 @@ class ApiSources : public Sources {
   ApiSources(std::shared_ptr<client::Transport> transport, const Clock& clock)
       : config_maps_(client::Typed<core::ConfigMap>(transport), clock),
         secrets_(client::Typed<core::Secret>(transport), clock),
-        tokens_(transport, clock) {}
+        tokens_(transport, clock),
+        services_(transport) {}
 
   Result<std::shared_ptr<const core::ConfigMap>> config_map(const std::string& ns, const std::string& name,
                                                             seconds age) override {
@@ -43,6 +49,13 @@ class ApiSources : public Sources {
   Result<std::shared_ptr<const core::Secret>> secret(const std::string& ns, const std::string& name,
                                                      seconds age) override {
     return secrets_.get(ns, name, age);
+  }
+  std::vector<std::shared_ptr<const core::Service>> services(const std::string& ns) override {
+    std::call_once(follow_services_, [this] { services_.start(); });  // a node without pods follows none
+    (void)services_.wait_synced(kServicesCome);
+    auto all = services_.list();
+    std::erase_if(all, [&](const auto& service) { return service->metadata.namespace_ != ns; });
+    return all;
   }
   Result<std::string> token(const TokenWanted& wanted) override { return tokens_.get(wanted); }
   // Forgets what nobody asked for during the last `age`.
@@ -53,6 +66,8 @@ class ApiSources : public Sources {
   }
 
  private:
+  static constexpr milliseconds kServicesCome{5000};
+
   template <typename T>
   class Cache {
    public:
@@ -105,6 +120,8 @@ class ApiSources : public Sources {
   Cache<core::ConfigMap> config_maps_;
   Cache<core::Secret> secrets_;
   TokenCache tokens_;
+  std::once_flag follow_services_;
+  client::Informer<core::Service> services_;
 };
 
 }  // namespace knarr::agent

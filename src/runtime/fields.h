@@ -86,6 +86,7 @@ void fields(V& v, ContainerSpec& s) {
   v("runAsGroup", s.run_as_group), v("security", s.security), v("mounts", s.mounts), v("resources", s.resources);
   v("rlimits", s.rlimits), v("oomScoreAdj", s.oom_score_adj), v("terminal", s.terminal), v("stdin", s.stdin_open);
   v("stdinOnce", s.stdin_once), v("hostname", s.hostname), v("terminationLog", s.termination_log);
+  v("processNamespaceOf", s.process_namespace_of);
 }
 
 template <typename V>

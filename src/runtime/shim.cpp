@@ -239,10 +239,17 @@ Status Shim::start_container(Client& client, int64_t call, const json::Value& pa
   auto request = from_json<ContainerRequest>(params);
   const std::string id = request.spec.id;
   if (containers_.count(id) != 0) return errno_status(EEXIST, fmt::format("start container {}", id));
+  int pid_namespace = reaper_.pidfd.get();
+  if (const std::string& of = request.spec.process_namespace_of; !of.empty() && pid_namespace < 0 && !request_.spec.host_pid) {
+    const auto target = containers_.find(of);
+    if (target == containers_.end() || !target->second->alive())
+      return unavailable(fmt::format("container {}, whose processes container {} is to see, does not run", of, id));
+    pid_namespace = target->second->pidfd();
+  }
   auto& container = containers_[id];
   container = std::make_unique<Container>(*loop_, std::move(request), [this](Container& c) { on_container_change(c); });
   starting_[id] = {&client, call};
-  ContainerEnvironment environment{request_.spec, request_.directory, shm_path_, shm_.get(), reaper_.pidfd.get(), cgroup_, request_.cgroup_root, request_.device_filter,
+  ContainerEnvironment environment{request_.spec, request_.directory, shm_path_, shm_.get(), pid_namespace, cgroup_, request_.cgroup_root, request_.device_filter,
                                    request_.old_mount_ways};
   // Where it cannot even be cloned, on_container_change has answered with the status that says why.
   (void)container->start(environment);

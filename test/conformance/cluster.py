@@ -77,6 +77,7 @@ class Nodes:
             problems += [done.stdout + done.stderr] if done.returncode else []
             problems += harness.leftovers(data)
             shutil.rmtree(data, ignore_errors=True)
+            os.unlink(data + ".log")
         try:
             self.cluster.close()
         except AssertionError as error:

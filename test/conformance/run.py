@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -142,7 +143,13 @@ def run(tests, arguments, nodes, directory, runner, suite, attempt):
                f"--kube-api-content-type={content}", f"--kubectl-path={harness.kubectl_path()}", "--dump-logs-on-failure=false", "--disable-log-dump",
                f"--limit={arguments.limit}s", f"--longer={longer}", f"--results={results}", "--num-nodes=-1", "--allowed-not-ready-nodes=0", "--report-dir="]
     with open(os.path.join(results, "suite.log"), "w") as log:
-        subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=directory)
+        suite_run = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, cwd=directory, start_new_session=True)
+        try:
+            suite_run.wait()
+        finally:
+            if suite_run.poll() is None:
+                os.killpg(suite_run.pid, signal.SIGKILL)
+                suite_run.wait()
     found = {}
     for path in glob.glob(results + "/*.jsonl"):
         with open(path) as f:
@@ -191,6 +198,7 @@ def report(tests, found, expected, directory):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("run.sh: ended before it was done"))  # by way of what takes the cluster down
     arguments = options()
     expected = {row["test"] for row in read_table(EXPECTED)}
     tests = choose(arguments, expected)

@@ -78,6 +78,7 @@ struct ContainerSpec {
   bool terminal = false, stdin_open = false, stdin_once = false;
   std::string hostname;
   std::string termination_log;  // host path of the file that is mounted at the container's termination message path
+  std::string process_namespace_of;  // id of a running container whose processes it sees; "": its own, or the pod's
 };
 
 enum class ContainerState { kCreated, kRunning, kExited };

@@ -70,9 +70,25 @@ func readLongLimits() error {
 	return nil
 }
 
-// limitOf is the time of a step: a test is known by a part of its name here, without the tags that upstream's framework adds.
+// textOf is the text of a step: upstream's framework hands it over among the arguments, and adds its tags later.
+func textOf(text string, args []any) string {
+	for _, arg := range args {
+		if text != "" {
+			break
+		}
+		switch arg := arg.(type) {
+		case string:
+			text = arg
+		case []any:
+			text = textOf("", arg)
+		}
+	}
+	return text
+}
+
+// limitOf is the time of a step; a test is known by its part of the name.
 func limitOf(kind types.NodeType, text string) time.Duration {
-	if kind.Is(types.NodeTypeIt) {
+	if kind.Is(types.NodeTypeIt) && text != "" {
 		for name, long := range longLimits {
 			if strings.Contains(name, " "+text) {
 				return long
@@ -98,7 +114,7 @@ func limited(kind types.NodeType, _ ginkgo.Offset, text string, args []any) (str
 		}
 	}
 	if interruptible {
-		args = append(args, ginkgo.NodeTimeout(limitOf(kind, text)), ginkgo.GracePeriod(5*time.Second))
+		args = append(args, ginkgo.NodeTimeout(limitOf(kind, textOf(text, args))), ginkgo.GracePeriod(5*time.Second))
 	}
 	return text, args, nil
 }

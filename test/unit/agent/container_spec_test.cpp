@@ -28,6 +28,8 @@ class FakeSources : public Sources {
     secret->data = secrets[name];
     return std::shared_ptr<const core::Secret>(secret);
   }
+  std::vector<std::shared_ptr<const core::Service>> services(const std::string&) override { return known_services; }
+  std::vector<std::shared_ptr<const core::Service>> known_services;
   Result<std::string> token(const TokenWanted& wanted) override { return "token of " + wanted.account; }
 };
 
@@ -105,6 +107,58 @@ TEST_CASE("environment: sources, order and what fails", "[environment]") {
   auto missing = pod_with(R"("env":[{"name":"X","valueFrom":{"configMapKeyRef":{"name":"cm","key":"no"}}}])");
   CHECK(make_environment({missing, "", {}, {}}, missing.spec.containers[0], sources).status().message() ==
         "couldn't find key no in ConfigMap default/cm");
+}
+
+TEST_CASE("environment: names as the API has them, Services, and where the API is", "[environment]") {
+  FakeSources sources;
+  sources.config_maps["cm"] = {{"data-1", "a"}, {"2.b", "b"}};
+  auto service = std::make_shared<core::Service>();
+  service->metadata.name = "my-web";
+  service->spec.clusterIP = "10.43.0.9";
+  service->spec.ports.resize(2);
+  service->spec.ports[0].name = "http";
+  service->spec.ports[0].port = 80;
+  service->spec.ports[0].protocol = "TCP";
+  service->spec.ports[1].port = 53;
+  service->spec.ports[1].protocol = "UDP";
+  auto headless = std::make_shared<core::Service>(*service);
+  headless->metadata.name = "headless";
+  headless->spec.clusterIP = "None";
+  sources.known_services = {service, headless};
+  auto pod = pod_with(R"j("envFrom":[{"prefix":"1-","configMapRef":{"name":"cm"}}],
+    "env":[{"name":"MY_WEB_PORT","value":"own"},{"name":"URL","value":"$(MY_WEB_SERVICE_HOST):$(MY_WEB_SERVICE_PORT)"}])j");
+  PodFacts facts{pod, "", {}, {}, "192.0.2.1", "6443"};
+  auto made = make_environment(facts, pod.spec.containers[0], sources);
+  REQUIRE(made.ok());
+  std::map<std::string, std::string> seen(made->begin(), made->end());
+  CHECK(seen == std::map<std::string, std::string>{{"1-data-1", "a"},
+                                                   {"1-2.b", "b"},
+                                                   {"MY_WEB_PORT", "own"},
+                                                   {"URL", "10.43.0.9:80"},
+                                                   {"MY_WEB_SERVICE_HOST", "10.43.0.9"},
+                                                   {"MY_WEB_SERVICE_PORT", "80"},
+                                                   {"MY_WEB_SERVICE_PORT_HTTP", "80"},
+                                                   {"MY_WEB_PORT_80_TCP", "tcp://10.43.0.9:80"},
+                                                   {"MY_WEB_PORT_80_TCP_PROTO", "tcp"},
+                                                   {"MY_WEB_PORT_80_TCP_PORT", "80"},
+                                                   {"MY_WEB_PORT_80_TCP_ADDR", "10.43.0.9"},
+                                                   {"MY_WEB_PORT_53_UDP", "udp://10.43.0.9:53"},
+                                                   {"MY_WEB_PORT_53_UDP_PROTO", "udp"},
+                                                   {"MY_WEB_PORT_53_UDP_PORT", "53"},
+                                                   {"MY_WEB_PORT_53_UDP_ADDR", "10.43.0.9"},
+                                                   {"KUBERNETES_SERVICE_HOST", "192.0.2.1"},
+                                                   {"KUBERNETES_SERVICE_PORT", "6443"},
+                                                   {"KUBERNETES_SERVICE_PORT_HTTPS", "6443"},
+                                                   {"KUBERNETES_PORT", "tcp://192.0.2.1:6443"},
+                                                   {"KUBERNETES_PORT_443_TCP", "tcp://192.0.2.1:6443"},
+                                                   {"KUBERNETES_PORT_443_TCP_PROTO", "tcp"},
+                                                   {"KUBERNETES_PORT_443_TCP_PORT", "6443"},
+                                                   {"KUBERNETES_PORT_443_TCP_ADDR", "192.0.2.1"}});
+  pod.spec.enableServiceLinks = false;
+  made = make_environment(facts, pod.spec.containers[0], sources);
+  REQUIRE(made.ok());
+  CHECK_FALSE(find_variable(*made, "MY_WEB_SERVICE_HOST"));
+  CHECK(find_variable(*made, "KUBERNETES_SERVICE_HOST"));
 }
 
 TEST_CASE("command and arguments: the image's and the container's", "[container_spec]") {

@@ -124,6 +124,18 @@ TEST_CASE("plan: sidecars start in their place, are kept, and end last", "[plan]
                        at(0))) == "start:s2 stop:s1");
 }
 
+TEST_CASE("plan: ephemeral containers start at once and once, and keep nothing alive", "[plan]") {
+  auto pod = pod_of(R"({"restartPolicy":"Always","initContainers":[{"name":"i"}],"containers":[{"name":"a"}],
+    "ephemeralContainers":[{"name":"e"}]})");
+  CHECK(told(make_plan(pod, view_of({{"i", running()}}), at(0))) == "start:e");
+  CHECK(told(make_plan(pod, view_of({{"i", exited(0)}, {"a", running()}}), at(0))) == "start:e");
+  CHECK(told(make_plan(pod, view_of({{"i", exited(0)}, {"a", running()}, {"e", running()}}), at(0))) == "");
+  CHECK(told(make_plan(pod, view_of({{"i", exited(0)}, {"a", running()}, {"e", exited(1)}}), at(0))) == "");
+  pod.spec.restartPolicy = "Never";
+  CHECK(told(make_plan(pod, view_of({{"i", exited(0)}, {"a", exited(0)}, {"e", running()}}), at(0))) == "stop:e");
+  CHECK(told(make_plan(pod, view_of({{"i", exited(0)}, {"a", exited(0)}}), at(0))) == "sandbox-");
+}
+
 TEST_CASE("plan: what is deleted, ended or past its deadline is taken down", "[plan]") {
   auto pod = pod_of(
       R"({"restartPolicy":"Always","initContainers":[{"name":"s","restartPolicy":"Always"}],"containers":[{"name":"a"},{"name":"b"}]})");

@@ -16,6 +16,19 @@ std::string condition(const core::PodStatus& status, const std::string& type) {
 
 }  // namespace
 
+TEST_CASE("ephemeral containers have their statuses and no say in the phase", "[pod_status]") {
+  auto pod = pod_of(R"({"restartPolicy":"Always","containers":[{"name":"a"}],"ephemeralContainers":[{"name":"e"},{"name":"f"}]})");
+  ContainerView ended = exited(1);
+  ended.id = "x";
+  auto status = make_status(pod, view_of({{"a", running()}, {"e", ended}}), at(1));
+  CHECK(status.phase == "Running");
+  CHECK(condition(status, "Ready") == "True");
+  REQUIRE(status.ephemeralContainerStatuses.size() == 2);
+  CHECK(status.ephemeralContainerStatuses[0].containerID == "knarr://x");
+  CHECK(status.ephemeralContainerStatuses[0].state.terminated->exitCode == 1);
+  CHECK(status.ephemeralContainerStatuses[1].state.waiting->reason == "ContainerCreating");
+}
+
 TEST_CASE("phase, by restart policy and containers", "[pod_status]") {
   struct Case {
     const char* policy;
