@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "knarr/codec/base64.h"
+
 namespace knarr::auth {
 
 namespace {
@@ -26,12 +28,27 @@ class CertificateAuthenticator : public Authenticator {
   }
 };
 
+// Browsers cannot set headers of a WebSocket, but its protocols: one of them may carry the token.
+std::string websocket_token(const http::Request& request) {
+  constexpr std::string_view kPrefix = "base64url.bearer.authorization.k8s.io.";
+  std::string_view protocols = request.header("Sec-WebSocket-Protocol");
+  while (!protocols.empty()) {
+    const size_t comma = std::min(protocols.find(','), protocols.size());
+    std::string_view item = protocols.substr(0, comma);
+    while (item.starts_with(' ')) item.remove_prefix(1);
+    if (item.starts_with(kPrefix)) return base64::decode_url(item.substr(kPrefix.size())).value_or("");
+    protocols.remove_prefix(std::min(comma + 1, protocols.size()));
+  }
+  return {};
+}
+
 class TokenAuthenticator : public Authenticator {
  public:
   explicit TokenAuthenticator(std::shared_ptr<TokenSource> tokens) : tokens_(std::move(tokens)) {}
 
   Result<std::optional<UserInfo>> authenticate(const http::Request& request) override {
-    const std::string_view token = bearer_token(request);
+    std::string token(bearer_token(request));
+    if (token.empty()) token = websocket_token(request);
     if (token.empty()) return std::optional<UserInfo>();
     KNARR_ASSIGN(std::optional<TokenUser> found, tokens_->lookup(token, {}));
     if (!found) return Status(401, reason::kUnauthorized, "invalid bearer token");

@@ -94,8 +94,10 @@ class OidcTokens : public TokenSource {
     Lock lock(mutex_);
     if (version_ != version) return keys_;
     const MonoTime now = Clock::system().mono();
-    if (keys_ && now - asked_ < kBetweenFetches) return keys_;
-    asked_ = now;
+    if (keys_) {
+      if (asked_ && now - *asked_ < kBetweenFetches) return keys_;
+      asked_ = now;
+    }
     wanted_ = true;
     changed_.notify_all();
     changed_.wait_for(lock, kPatience, [&] { return version_ != version || stopping_; });
@@ -209,7 +211,7 @@ class OidcTokens : public TokenSource {
   Keys keys_ KNARR_GUARDED_BY(mutex_);
   uint64_t version_ KNARR_GUARDED_BY(mutex_) = 0;
   bool wanted_ KNARR_GUARDED_BY(mutex_) = false, stopping_ KNARR_GUARDED_BY(mutex_) = false;
-  MonoTime asked_ KNARR_GUARDED_BY(mutex_){};
+  std::optional<MonoTime> asked_ KNARR_GUARDED_BY(mutex_);  // because of an unknown key
   std::thread thread_;
 };
 

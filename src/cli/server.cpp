@@ -116,12 +116,17 @@ class ControlPlane {
     auto transport = client::make_inprocess_transport(*rest_, auth::internal_user("controllers"));
     KNARR_RETURN_IF_ERROR(controllers::bootstrap(*transport));
     KNARR_RETURN_IF_ERROR(controllers::reconcile_default_rbac(*transport));
+    KNARR_RETURN_IF_ERROR(controllers::publish_api(*transport, {.service_cidr = names_.service_cidr,
+                                                                .service_address = first_address(names_.service_cidr),
+                                                                .address = names_.node_ip,
+                                                                .port = names_.listen.port}));
     KNARR_RETURN_IF_ERROR(write_kubeconfig());  // last, since whoever waits for the server waits for this file
     controllers_ = controllers::start({.transport = transport,
                                        .rest = rest_.get(),
                                        .ca_pem = ca_->certificate_pem(),
                                        .ca = &*ca_,
                                        .authorizer = access_.authorizer,
+                                       .service_accounts = access_.service_accounts,
                                        .cluster_cidr = names_.cluster_cidr,
                                        .node_monitor_grace = names_.node_monitor_grace});
     scheduler_ =
@@ -356,6 +361,7 @@ int supervise(ControlPlane& plane, SupervisedProcess* agent) {
 // What cannot be right, before anything is made.
 Status check_options(const Options& options) {
   KNARR_RETURN_IF_ERROR(parse_listen(options.text("listen")).status());
+  KNARR_RETURN_IF_ERROR(options.count("pod-max-pids").status());
   for (std::string_view name : {"cluster-cidr", "service-cidr"}) {
     const std::string& cidr = options.text(name);
     if (auto problems = names::cidr(cidr); !cidr.empty() && !problems.empty()) {

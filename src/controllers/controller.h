@@ -43,10 +43,12 @@ inline std::vector<std::string> node_of(const Pod& pod) {
 }
 
 std::unique_ptr<Controller> make_cluster_role_aggregation_controller(Context context);
+std::unique_ptr<Controller> make_token_secret_controller(Context context);
 std::unique_ptr<Controller> make_namespace_controller(Context context);
 std::unique_ptr<Controller> make_garbage_collector(Context context);
 std::unique_ptr<Controller> make_quota_controller(Context context);
 std::unique_ptr<Controller> make_disruption_controller(Context context);
+std::unique_ptr<Controller> make_certificate_controller(Context context);
 std::unique_ptr<Controller> make_storage_protection_controller(Context context);
 std::unique_ptr<Controller> make_pod_garbage_controller(Context context);
 std::unique_ptr<Controller> make_node_cidr_controller(Context context);

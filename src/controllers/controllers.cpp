@@ -14,11 +14,13 @@ constexpr ControllerEntry kControllers[] = {
     {"garbage-collector", make_garbage_collector},
     {"resource-quota", make_quota_controller},
     {"disruption", make_disruption_controller},
+    {"certificates", make_certificate_controller},
     {"storage-protection", make_storage_protection_controller},
     {"pod-garbage", make_pod_garbage_controller},
     {"node-cidr", make_node_cidr_controller},
     {"node-lifecycle", make_node_lifecycle_controller},
     {"taint-eviction", make_taint_eviction_controller},
+    {"token-secrets", make_token_secret_controller},
     {"cluster-role-aggregation", make_cluster_role_aggregation_controller},
 };
 

@@ -1,7 +1,9 @@
 """Who may do what: tokens, roles, reviews and impersonation, with an unmodified kubectl."""
 import base64
 import json
+import shutil
 import ssl
+import tempfile
 import unittest
 import urllib.error
 import urllib.request
@@ -155,6 +157,42 @@ class Access(ClusterTest):
         self.assertEqual(who["status"]["userInfo"], {"username": "system:bootstrap:abcdef",
                                                      "groups": ["system:bootstrappers", "system:authenticated"]})
         self.assertEqual(self.ask("/api", "abcdef.0123456789abcdee")[0], 401)
+
+
+class Audit(ClusterTest):
+    agent = False
+
+    @classmethod
+    def setUpClass(cls):
+        cls.directory = tempfile.mkdtemp(prefix="knarr-e2e-audit-")
+        cls.addClassCleanup(shutil.rmtree, cls.directory)
+        with open(cls.directory + "/policy.yaml", "w") as policy:
+            policy.write("apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules:\n"
+                         "- {level: RequestResponse, resources: [{resources: [configmaps]}], omitManagedFields: true}\n"
+                         "- {level: Metadata, resources: [{resources: [secrets]}]}\n")
+        cls.options = ("--audit-policy-file", cls.directory + "/policy.yaml", "--audit-log-path", cls.directory + "/audit.log")
+        super().setUpClass()
+
+    def events(self, name):
+        with open(self.directory + "/audit.log") as log:
+            events = [json.loads(line) for line in log]
+        return [event for event in events if event.get("objectRef", {}).get("name") == name]
+
+    def test_the_policy_decides_what_is_recorded(self):
+        self.cluster.kubectl("create", "configmap", "seen", "--from-literal=a=b")
+        self.cluster.run("get", "configmap", "seen", "--as", "bob", check=False)
+        self.cluster.kubectl("create", "secret", "generic", "hidden", "--from-literal=a=verysecret")
+        made, refused = self.events("seen")
+        self.assertEqual((made["level"], made["stage"], made["verb"], made["responseStatus"]["code"]), ("RequestResponse", "ResponseComplete", "create", 201))
+        self.assertEqual(made["requestObject"]["data"], {"a": "b"})
+        self.assertNotIn("managedFields", made["responseObject"]["metadata"])
+        self.assertEqual((made["user"]["username"], made["annotations"]["authorization.k8s.io/decision"]), ("admin", "allow"))
+        self.assertEqual((refused["impersonatedUser"]["username"], refused["responseStatus"]["code"], refused["responseStatus"]["reason"]),
+                         ("bob", 403, "Forbidden"))
+        self.assertEqual(refused["annotations"]["authorization.k8s.io/decision"], "forbid")
+        self.assertEqual([event["level"] for event in self.events("hidden")], ["Metadata"])
+        with open(self.directory + "/audit.log") as log:
+            self.assertNotIn("verysecret", log.read())
 
 
 class Inside(ClusterTest):

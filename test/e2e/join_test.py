@@ -20,9 +20,9 @@ class Join(unittest.TestCase):
         with open(self.cluster.data + "/token") as f:
             self.token = f.read().strip()
 
-    def agent(self, token, **popen):
+    def agent(self, token, name="second", **popen):
         command = [harness.KNARR, "agent", "--data-dir", self.worker, "--server", f"https://127.0.0.1:{self.cluster.port}", "--token", token,
-                   "--node-name", "second", "--node-port", str(harness.free_port())]
+                   "--node-name", name, "--node-port", str(harness.free_port())]
         return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **popen)
 
     def test_a_worker_joins_and_runs_pods(self):
@@ -43,6 +43,12 @@ class Join(unittest.TestCase):
             agent.communicate()
             removed = subprocess.run([harness.KNARR, "uninstall", "--data-dir", self.worker], capture_output=True, text=True)
         self.assertEqual((removed.returncode, harness.leftovers(self.worker)), (0, []), removed.stderr)
+
+    def test_a_live_nodes_name_is_taken(self):
+        agent = self.agent(self.token, name="first")
+        _, errors = agent.communicate(timeout=30)
+        self.assertEqual(agent.returncode, 1)
+        self.assertIn('a node "first" is there and alive', errors)
 
     def test_wrong_tokens(self):
         ca, secret = self.token.split(".")

@@ -172,8 +172,7 @@ def nodes(ns):
     for name, labels in [("other", {}), ("n", {"node-restriction.kubernetes.io/x": "1", "kubernetes.io/foo": "1", "kubernetes.io/os": "linux"}),
                          ("n", {"kubernetes.io/os": "linux"})]:
         yield "POST", "/api/v1/nodes", {"metadata": {"name": name, "labels": labels}}, node
-    for change in [{"spec": {"taints": [{"key": "a", "effect": "NoSchedule"}]}}, {"metadata": {"labels": {"node-role.kubernetes.io/x": ""}}},
-                   {"metadata": {"labels": {"mine": "1"}}}]:
+    for change in [{"spec": {"taints": [{"key": "a", "effect": "NoSchedule"}]}}, {"metadata": {"labels": {"node-role.kubernetes.io/x": ""}}}]:
         yield "PATCH", "/api/v1/nodes/n", change, {**node, **MERGE}
         yield "PATCH", "/api/v1/nodes/other", change, {**node, **MERGE}
     mirror = {"metadata": {"name": "m", "annotations": {"kubernetes.io/config.mirror": "x"}}, "spec": {"nodeName": "n", "containers": [{"name": "c", "image": "i"}]}}
@@ -182,4 +181,4 @@ def nodes(ns):
         yield "POST", ns + "/pods", body, node
     for name in ["n", "other"]:
         yield "POST", "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", {"metadata": {"name": name}, "spec": {"holderIdentity": name}}, node
-        yield "POST", "/apis/storage.k8s.io/v1/csinodes", {"metadata": {"name": name}, "spec": {"drivers": []}}, node
+        yield "POST", "/apis/storage.k8s.io/v1/csinodes", {"metadata": {"name": name}, "spec": {"drivers": [{"name": "d.io", "nodeID": name}]}}, node

@@ -133,17 +133,15 @@ TEST_CASE("a dry run checks everything and writes nothing") {
 
 TEST_CASE("admission completes pods") {
   Cluster c;
-  SECTION("without accounts and classes") {
+  SECTION("without classes") {
     const auto pod = c.create("pods", pod_json("p"));
-    CHECK(at(pod, {"spec", "serviceAccountName"}) == "<none>");
+    CHECK(at(pod, {"spec", "serviceAccountName"}) == "default");
     CHECK(at(pod, {"spec", "priority"}) == "0");
     CHECK(at(pod, {"spec", "preemptionPolicy"}) == "PreemptLowerPriority");
     CHECK(json::find(pod, {"spec", "tolerations"})->Size() == 2);
   }
-  SECTION("with a default account, and tolerations of their own") {
-    c.create("serviceaccounts", R"({"metadata":{"name":"default"}})");
+  SECTION("tolerations of their own") {
     const auto pod = c.create("pods", pod_json("p", "{}", R"(,"tolerations":[{"operator":"Exists"}])"));
-    CHECK(at(pod, {"spec", "serviceAccountName"}) == "default");
     CHECK(json::find(pod, {"spec", "tolerations"})->Size() == 1);
   }
   SECTION("a critical class") {

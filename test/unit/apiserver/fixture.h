@@ -60,10 +60,12 @@ struct Cluster {
     rest = std::make_unique<Rest>(std::move(rest_options));
     ApiServerOptions server_options;
     server_options.rest = rest.get();
+    server_options.tokens = auth::make_token_union(
+        {auth::make_static_tokens(
+            {{"secret-token", {"bob", "", {"dev"}, {}}}, {"admin-token", {"root", "", {"system:masters"}, {}}}})},
+        {"api"});
     server_options.authenticator = auth::make_union_authenticator(
-        {auth::make_certificate_authenticator(),
-         auth::make_token_authenticator(auth::make_static_tokens(
-             {{"secret-token", {"bob", "", {"dev"}, {}}}, {"admin-token", {"root", "", {"system:masters"}, {}}}}))});
+        {auth::make_certificate_authenticator(), auth::make_token_authenticator(server_options.tokens)});
     server_options.authorizer = auth::make_group_authorizer({std::string(auth::kGroupMasters)});
     server_options.external_address = "10.0.0.1:6443";
     server_options.node_proxy = std::move(nodes);
@@ -88,6 +90,8 @@ struct Cluster {
                                    R"({"kind":"Namespace","apiVersion":"v1","metadata":{"name":")" + name + "\"}}");
     INFO(made.status().to_string());
     REQUIRE(made.ok());
+    // As the controllers would; without its token, which tests of pods do not want to see in each.
+    create("serviceaccounts", R"({"metadata":{"name":"default"},"automountServiceAccountToken":false})", name);
   }
   json::Document create(std::string_view plural, const std::string& body, std::string_view ns = "default") {
     const auto made = rest->create(context, target(plural, "", "", ns), body);

@@ -116,6 +116,7 @@ TEST_CASE("A full log is put aside, old ones go", "[audit]") {
   CHECK(*linux::read_file(path) == "01234567894\n");
   auto files = *linux::list_directory(directory);
   std::sort(files.begin(), files.end());
-  CHECK(files == std::vector<std::string>{"audit-2027-01-15T08-00-03.000.log", "audit-2027-01-15T08-00-04.000.log", "audit.log"});
+  CHECK(files == std::vector<std::string>{"audit-2027-01-15T08-00-03.000.log", "audit-2027-01-15T08-00-04.000.log",
+                                          "audit.log"});
   REQUIRE(linux::remove_tree(directory).ok());
 }

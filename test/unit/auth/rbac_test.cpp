@@ -17,7 +17,8 @@ void put(store::Store& store, const std::string& resource, const std::string& ke
   store::Write write;
   write.resource = store.resource(resource + ".rbac.authorization.k8s.io");
   write.key = key;
-  write.value = text;
+  write.value = R"({"rv":"",)" + text.substr(1);  // the store writes the revision there
+  write.rev_pos = 7;
   REQUIRE(store.commit({&write, 1}).ok());
 }
 
@@ -70,9 +71,12 @@ TEST_CASE("A rule allows what it names", "[rbac]") {
       {R"({"verbs":["get"],"apiGroups":[""],"resources":["*/log"]})", "get", "pods", "", "", false},
       {R"({"verbs":["get"],"apiGroups":[""],"resources":["pods/*"]})", "get", "pods/log", "", "", false},
       {R"({"verbs":["get"],"apiGroups":[""],"resources":["*"]})", "get", "pods/log", "", "", true},
-      {R"({"verbs":["get"],"apiGroups":[""],"resources":["pods"],"resourceNames":["a"]})", "get", "pods", "", "a", true},
-      {R"({"verbs":["get"],"apiGroups":[""],"resources":["pods"],"resourceNames":["a"]})", "get", "pods", "", "b", false},
-      {R"({"verbs":["get"],"apiGroups":[""],"resources":["pods"],"resourceNames":["a"]})", "get", "pods", "", "", false},
+      {R"({"verbs":["get"],"apiGroups":[""],"resources":["pods"],"resourceNames":["a"]})", "get", "pods", "", "a",
+       true},
+      {R"({"verbs":["get"],"apiGroups":[""],"resources":["pods"],"resourceNames":["a"]})", "get", "pods", "", "b",
+       false},
+      {R"({"verbs":["get"],"apiGroups":[""],"resources":["pods"],"resourceNames":["a"]})", "get", "pods", "", "",
+       false},
       {R"({"verbs":["get"],"nonResourceURLs":["*"]})", "get", "pods", "", "", false},
   };
   for (const auto& c : cases) {
@@ -85,15 +89,16 @@ TEST_CASE("A rule allows paths", "[rbac]") {
   struct {
     const char *pattern, *path;
     bool allows;
-  } const cases[] = {{"/api", "/api", true},      {"/api", "/api/v1", false}, {"/api/*", "/api/v1", true},
-                     {"/api/*", "/api", false},   {"*", "/anything", true},   {"/healthz", "/healthz/", false},
+  } const cases[] = {{"/api", "/api", true},          {"/api", "/api/v1", false}, {"/api/*", "/api/v1", true},
+                     {"/api/*", "/api", false},       {"*", "/anything", true},   {"/healthz", "/healthz/", false},
                      {"/version*", "/version/", true}};
   for (const auto& c : cases) {
     INFO(c.pattern << " " << c.path);
     Attributes a;
     a.verb = "get";
     a.path = c.path;
-    CHECK(rule_allows(rule(std::string(R"({"verbs":["get"],"nonResourceURLs":[")") + c.pattern + "\"]}"), a) == c.allows);
+    CHECK(rule_allows(rule(std::string(R"({"verbs":["get"],"nonResourceURLs":[")") + c.pattern + "\"]}"), a) ==
+          c.allows);
   }
 }
 
@@ -154,8 +159,7 @@ TEST_CASE("Bindings take effect at once, and end at once", "[rbac]") {
   put(*store, "rolebindings", "n/b",
       R"({"roleRef":{"kind":"ClusterRole","name":"reader"},"subjects":[{"kind":"Group","name":"devs"},)"
       R"({"kind":"ServiceAccount","name":"robot"}]})");
-  CHECK(decide(user, "n").reason ==
-        R"(RBAC: allowed by RoleBinding "b/n" of ClusterRole "reader" to Group "devs")");
+  CHECK(decide(user, "n").reason == R"(RBAC: allowed by RoleBinding "b/n" of ClusterRole "reader" to Group "devs")");
   CHECK(decide(user, "other").decision == Decision::kNoOpinion);
   CHECK(decide(user, "").decision == Decision::kNoOpinion);
   CHECK(decide(robot, "n").reason ==
@@ -192,7 +196,8 @@ TEST_CASE("Default roles are made, mended and left alone", "[rbac]") {
   bool replace = false;
   CHECK(reconciled(*wanted, nullptr, replace) != "");
   CHECK(reconciled(*wanted, &*wanted, replace) == "");
-  const auto less = json::parse(R"({"metadata":{"name":"a"},"rules":[{"verbs":["x"],"apiGroups":[""],"resources":["y"]}]})");
+  const auto less =
+      json::parse(R"({"metadata":{"name":"a"},"rules":[{"verbs":["x"],"apiGroups":[""],"resources":["y"]}]})");
   const auto mended = json::parse(reconciled(*wanted, &*less, replace));
   REQUIRE(mended.ok());
   CHECK((*json::find(*mended, "rules")).Size() == 2);
@@ -200,7 +205,8 @@ TEST_CASE("Default roles are made, mended and left alone", "[rbac]") {
       R"({"metadata":{"name":"a","annotations":{"rbac.authorization.kubernetes.io/autoupdate":"false"}},"rules":[]})");
   CHECK(reconciled(*wanted, &*own, replace) == "");
 
-  const auto binding = json::parse(R"({"roleRef":{"kind":"ClusterRole","name":"a"},"subjects":[{"kind":"Group","name":"g"}]})");
+  const auto binding =
+      json::parse(R"({"roleRef":{"kind":"ClusterRole","name":"a"},"subjects":[{"kind":"Group","name":"g"}]})");
   const auto other = json::parse(R"({"roleRef":{"kind":"ClusterRole","name":"b"},"subjects":[]})");
   CHECK(reconciled(*binding, &*other, replace) != "");
   CHECK(replace);

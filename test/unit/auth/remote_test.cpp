@@ -25,7 +25,8 @@ class Site {
     ca_pem = authority->certificate_pem();
     REQUIRE(authority->ensure("server", {.common_name = "x", .ip_addresses = {"127.0.0.1"}, .server = true}).ok());
     http::ServerOptions options;
-    options.tls = http::TlsOptions{std::string(directory_) + "/server.crt", std::string(directory_) + "/server.key", ""};
+    options.tls =
+        http::TlsOptions{std::string(directory_) + "/server.crt", std::string(directory_) + "/server.key", ""};
     auto started = http::Server::start(std::move(options), std::move(handler));
     REQUIRE(started.ok());
     server_ = std::move(*started);
@@ -39,7 +40,8 @@ class Site {
 
   std::string kubeconfig() const {
     return R"({"current-context":"c","contexts":[{"name":"c","context":{"cluster":"c","user":"u"}}],"clusters":[{"name":"c",)"
-           R"("cluster":{"server":")" + url + R"(/review?x=1","certificate-authority-data":")" + base64::encode(ca_pem) +
+           R"("cluster":{"server":")" +
+           url + R"(/review?x=1","certificate-authority-data":")" + base64::encode(ca_pem) +
            R"("}}],"users":[{"name":"u","user":{"token":"me"}}]})";
   }
 
@@ -55,9 +57,8 @@ struct Issuer {
   std::string url;
   Site site{[this](const http::Request& request, http::Response& response) {
     Lock lock(mutex);
-    response.body = request.path == "/keys"
-                        ? "{\"keys\":[{\"kty\":\"oct\"}," + key.public_jwk() + "]}"
-                        : R"({"issuer":")" + url + R"(","jwks_uri":")" + url + "/keys\"}";
+    response.body = request.path == "/keys" ? "{\"keys\":[{\"kty\":\"oct\"}," + key.public_jwk() + "]}"
+                                            : R"({"issuer":")" + url + R"(","jwks_uri":")" + url + "/keys\"}";
   }};
   Issuer() {
     Lock lock(mutex);
@@ -177,16 +178,17 @@ TEST_CASE("Webhooks are asked once and remembered for a while", "[webhook]") {
 
 TEST_CASE("ABAC policies", "[abac]") {
   const std::string head = R"({"apiVersion":"abac.authorization.kubernetes.io/v1beta1","kind":"Policy","spec":)";
-  const auto abac = make_abac_authorizer("# comment\n\n" + head + R"({"user":"al","namespace":"n","resource":"pods","apiGroup":"*","readonly":true}})" +
-                                         "\n" + head + R"({"group":"devs","namespace":"*","resource":"*","apiGroup":"*"}})" + "\n" + head +
-                                         R"({"user":"*","nonResourcePath":"/api*"}})" + "\n" + head + R"({"resource":"*"}})");
+  const auto abac = make_abac_authorizer(
+      "# comment\n\n" + head + R"({"user":"al","namespace":"n","resource":"pods","apiGroup":"*","readonly":true}})" +
+      "\n" + head + R"({"group":"devs","namespace":"*","resource":"*","apiGroup":"*"}})" + "\n" + head +
+      R"({"user":"*","nonResourcePath":"/api*"}})" + "\n" + head + R"({"resource":"*"}})");
   REQUIRE(abac.ok());
   struct {
     const char *user, *group, *verb, *ns, *resource, *path;
     bool allowed;
-  } const cases[] = {{"al", "", "get", "n", "pods", "", true},      {"al", "", "create", "n", "pods", "", false},
-                     {"al", "", "get", "m", "pods", "", false},     {"bo", "devs", "delete", "m", "nodes", "", true},
-                     {"bo", "", "get", "", "", "/apis", true},      {"bo", "", "get", "", "", "/x", false},
+  } const cases[] = {{"al", "", "get", "n", "pods", "", true},  {"al", "", "create", "n", "pods", "", false},
+                     {"al", "", "get", "m", "pods", "", false}, {"bo", "devs", "delete", "m", "nodes", "", true},
+                     {"bo", "", "get", "", "", "/apis", true},  {"bo", "", "get", "", "", "/x", false},
                      {"bo", "", "get", "n", "pods", "", false}};
   for (const auto& c : cases) {
     INFO(c.user << " " << c.verb << " " << c.resource << c.path);

@@ -49,7 +49,8 @@ struct Accounts {
     store::Write write;
     write.resource = store->resource(resource);
     write.key = object_key;
-    write.value = R"({"metadata":{"uid":")" + uid + "\"" + metadata + "}}";
+    write.value = R"({"rv":"","metadata":{"uid":")" + uid + "\"" + metadata + "}}";
+    write.rev_pos = 7;  // the store writes the revision there
     REQUIRE(store->commit({&write, 1}).ok());
   }
   void remove(const std::string& resource, const std::string& object_key) {
@@ -148,7 +149,8 @@ TEST_CASE("A token is for whom it names", "[tokens]") {
   a.put("serviceaccounts", "n/robot", "u1");
   const std::string token = a.issue({.audiences = {"vault", "b"}});
   CHECK(a.refusal(token, {"b", "c"}) == "");
-  CHECK(a.refusal(token) == R"(token audiences ["vault" "b"] is invalid for the target audiences ["api" "https://me"])");
+  CHECK(a.refusal(token) ==
+        R"(token audiences ["vault" "b"] is invalid for the target audiences ["api" "https://me"])");
   CHECK(a.refusal(a.issue(), {"https://me"}) != "");
 }
 
@@ -232,7 +234,8 @@ TEST_CASE("Bootstrap tokens", "[tokens]") {
     store::Write write;
     write.resource = store->resource("secrets");
     write.key = "kube-system/bootstrap-token-abcdef";
-    write.value = R"({"type":")" + type + R"(","metadata":{"name":"x")" + more + R"(},"data":{)";
+    write.rev_pos = 7;
+    write.value = R"({"rv":"","type":")" + type + R"(","metadata":{"name":"x")" + more + R"(},"data":{)";
     bool first = true;
     for (const auto& [key, value] : data)
       write.value += (std::exchange(first, false) ? "\"" : ",\"") + key + "\":\"" + base64::encode(value) + "\"";
@@ -257,7 +260,8 @@ TEST_CASE("Bootstrap tokens", "[tokens]") {
   REQUIRE((found.ok() && *found));
   CHECK((*found)->user.name == "system:bootstrap:abcdef");
   CHECK((*found)->user.groups == std::vector<std::string>{"system:bootstrappers"});
-  for (const char* other : {"abcdef.0123456789abcdee", "abcdef.", "abcdef", "ABCDEF.0123456789abcdef", "x.y"}) CHECK_FALSE(knows(other));
+  for (const char* other : {"abcdef.0123456789abcdee", "abcdef.", "abcdef", "ABCDEF.0123456789abcdef", "x.y"})
+    CHECK_FALSE(knows(other));
   put("Opaque", good);
   CHECK_FALSE(knows(token));
   put(type, with("usage-bootstrap-authentication", "false"));
