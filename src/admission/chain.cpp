@@ -19,6 +19,7 @@ constexpr PluginPtr (*kPlugins[])(store::Store& store) = {
     make_storage_object_in_use_protection,
     make_persistent_volume_claim_resize,
     make_runtime_class,
+    make_certificate_subject_restriction,
     make_default_ingress_class,
     make_resource_quota,
 };

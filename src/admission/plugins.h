@@ -14,6 +14,7 @@
 #include "knarr/apiserver/admission.h"
 #include "knarr/apiserver/document.h"
 #include "knarr/apiserver/errors.h"
+#include "knarr/auth/authz.h"
 #include "knarr/codec/json.h"
 #include "knarr/store/store.h"
 
@@ -41,6 +42,9 @@ PluginPtr make_default_storage_class(store::Store& store);
 PluginPtr make_storage_object_in_use_protection(store::Store& store);
 PluginPtr make_persistent_volume_claim_resize(store::Store& store);
 PluginPtr make_runtime_class(store::Store& store);
+PluginPtr make_certificate_approval(std::shared_ptr<auth::Authorizer> authorizer);
+PluginPtr make_certificate_signing(std::shared_ptr<auth::Authorizer> authorizer);
+PluginPtr make_certificate_subject_restriction(store::Store& store);
 PluginPtr make_default_ingress_class(store::Store& store);
 PluginPtr make_resource_quota(store::Store& store);
 

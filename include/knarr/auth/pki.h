@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "knarr/auth/csr.h"
 #include "knarr/base/clock.h"
 #include "knarr/base/result.h"
 
@@ -44,6 +45,10 @@ class CertificateAuthority {
   std::string certificate_file() const { return directory_ + "/ca.crt"; }
 
   Result<KeyPair> issue(const CertificateSpec& spec, const Clock& clock = Clock::system()) const;
+
+  // The certificate (PEM) that a request asks for: its subject, alternative names and key, and the usages of the policy.
+  // BadRequest when the request is none or not signed by its own key.
+  Result<std::string> sign(const std::string& request_pem, const SigningPolicy& policy) const;
 
   // Sees to it that <directory>/<name>.crt and .key exist, are signed by this authority, say what `spec` says and are
   // valid for at least another third of their days; else makes them anew. Answers true when it did.

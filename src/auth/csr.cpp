@@ -1,0 +1,198 @@
+#include "knarr/auth/csr.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/x509v3.h>
+
+#include <algorithm>
+#include <array>
+
+#include "knarr/auth/pki.h"
+#include "openssl.h"
+
+namespace knarr::auth {
+
+namespace {
+
+using RequestPtr = std::unique_ptr<X509_REQ, OpensslDeleter<X509_REQ_free>>;
+using NamesPtr = std::unique_ptr<GENERAL_NAMES, OpensslDeleter<GENERAL_NAMES_free>>;
+using ExtensionPtr = std::unique_ptr<X509_EXTENSION, OpensslDeleter<X509_EXTENSION_free>>;
+
+constexpr std::chrono::minutes kBackdate{5};
+constexpr std::chrono::hours kShort{8};  // what lives for less ends when it was asked to, whatever its beginning
+
+struct ExtensionsDeleter {
+  void operator()(STACK_OF(X509_EXTENSION) * extensions) const {
+    sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
+  }
+};
+using ExtensionsPtr = std::unique_ptr<STACK_OF(X509_EXTENSION), ExtensionsDeleter>;
+
+Result<RequestPtr> request_from(const std::string& pem) {
+  if (pem.find("-----BEGIN CERTIFICATE REQUEST-----") == std::string::npos)
+    return bad_request("PEM block type must be CERTIFICATE REQUEST");
+  BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  RequestPtr request(PEM_read_bio_X509_REQ(bio.get(), nullptr, nullptr, nullptr));
+  if (!request) return bad_request(openssl_error("parse the certificate request").message());
+  return request;
+}
+
+std::string text_of(const ASN1_STRING* text) {
+  unsigned char* utf8 = nullptr;
+  const int size = ASN1_STRING_to_UTF8(&utf8, text);
+  if (size < 0) return "";
+  std::string out(reinterpret_cast<const char*>(utf8), static_cast<size_t>(size));
+  OPENSSL_free(utf8);
+  return out;
+}
+
+std::vector<std::string> subject_entries(X509_NAME* name, int nid) {
+  std::vector<std::string> out;
+  for (int i = -1; (i = X509_NAME_get_index_by_NID(name, nid, i)) >= 0;)
+    out.push_back(text_of(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, i))));
+  return out;
+}
+
+// The extension that the request asks for; null: it does not.
+X509_EXTENSION* asked_extension(STACK_OF(X509_EXTENSION) * extensions, int nid) {
+  const int at = extensions ? X509v3_get_ext_by_NID(extensions, nid, -1) : -1;
+  return at < 0 ? nullptr : sk_X509_EXTENSION_value(extensions, at);
+}
+
+std::string address_text(const ASN1_OCTET_STRING* address) {
+  char text[INET6_ADDRSTRLEN] = "";
+  const int size = ASN1_STRING_length(address);
+  if (size == 4 || size == 16)
+    inet_ntop(size == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(address), text, sizeof text);
+  return text;
+}
+
+struct Usage {
+  std::string_view name;
+  const char* key;       // keyUsage of RFC 5280, or null
+  const char* extended;  // extendedKeyUsage, or null
+};
+constexpr std::array<Usage, 22> kUsages = {{
+    {"signing", "digitalSignature", nullptr},
+    {"digital signature", "digitalSignature", nullptr},
+    {"content commitment", "nonRepudiation", nullptr},
+    {"key encipherment", "keyEncipherment", nullptr},
+    {"key agreement", "keyAgreement", nullptr},
+    {"data encipherment", "dataEncipherment", nullptr},
+    {"cert sign", "keyCertSign", nullptr},
+    {"crl sign", "cRLSign", nullptr},
+    {"encipher only", "encipherOnly", nullptr},
+    {"decipher only", "decipherOnly", nullptr},
+    {"any", nullptr, "anyExtendedKeyUsage"},
+    {"server auth", nullptr, "serverAuth"},
+    {"client auth", nullptr, "clientAuth"},
+    {"code signing", nullptr, "codeSigning"},
+    {"email protection", nullptr, "emailProtection"},
+    {"s/mime", nullptr, "emailProtection"},
+    {"ipsec end system", nullptr, "1.3.6.1.5.5.7.3.5"},
+    {"ipsec tunnel", nullptr, "1.3.6.1.5.5.7.3.6"},
+    {"ipsec user", nullptr, "1.3.6.1.5.5.7.3.7"},
+    {"timestamping", nullptr, "timeStamping"},
+    {"ocsp signing", nullptr, "OCSPSigning"},
+    {"microsoft sgc", nullptr, "msSGC"},
+}};
+
+Status add_extension(X509* certificate, X509* issuer, int nid, const std::string& value) {
+  X509V3_CTX context;
+  X509V3_set_ctx_nodb(&context);
+  X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
+  ExtensionPtr extension(X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str()));
+  if (!extension || !X509_add_ext(certificate, extension.get(), -1))
+    return openssl_error(fmt::format("certificate extension {} \"{}\"", OBJ_nid2sn(nid), value));
+  return {};
+}
+
+Status add_usages(X509* certificate, X509* issuer, const std::vector<std::string>& usages) {
+  std::vector<std::string_view> keys, extended;
+  for (const std::string& name : usages) {
+    const auto usage =
+        std::find_if(kUsages.begin(), kUsages.end(), [&](const Usage& known) { return known.name == name; });
+    if (usage == kUsages.end()) return bad_request(fmt::format("unrecognized usage values: [\"{}\"]", name));
+    auto& list = usage->key ? keys : extended;
+    const std::string_view value = usage->key ? usage->key : usage->extended;
+    if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(value);
+  }
+  if (!keys.empty())
+    KNARR_RETURN_IF_ERROR(
+        add_extension(certificate, issuer, NID_key_usage, fmt::format("critical,{}", fmt::join(keys, ","))));
+  if (!extended.empty())
+    KNARR_RETURN_IF_ERROR(
+        add_extension(certificate, issuer, NID_ext_key_usage, fmt::format("{}", fmt::join(extended, ","))));
+  return {};
+}
+
+time_t unix_time(WallTime time) {
+  return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
+}
+
+}  // namespace
+
+Result<CertificateRequest> read_certificate_request(const std::string& pem) {
+  KNARR_ASSIGN(const RequestPtr request, request_from(pem));
+  CertificateRequest out;
+  X509_NAME* subject = X509_REQ_get_subject_name(request.get());
+  if (auto names = subject_entries(subject, NID_commonName); !names.empty()) out.common_name = names.back();
+  out.organizations = subject_entries(subject, NID_organizationName);
+  const ExtensionsPtr extensions(X509_REQ_get_extensions(request.get()));
+  X509_EXTENSION* extension = asked_extension(extensions.get(), NID_subject_alt_name);
+  const NamesPtr names(extension ? static_cast<GENERAL_NAMES*>(X509V3_EXT_d2i(extension)) : nullptr);
+  for (int i = 0; names && i < sk_GENERAL_NAME_num(names.get()); ++i) {
+    const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
+    if (name->type == GEN_DNS) out.dns_names.push_back(text_of(name->d.dNSName));
+    if (name->type == GEN_EMAIL) out.email_addresses.push_back(text_of(name->d.rfc822Name));
+    if (name->type == GEN_URI) out.uris.push_back(text_of(name->d.uniformResourceIdentifier));
+    if (name->type == GEN_IPADD) out.ip_addresses.push_back(address_text(name->d.iPAddress));
+  }
+  return out;
+}
+
+Result<std::string> CertificateAuthority::sign(const std::string& request_pem, const SigningPolicy& policy) const {
+  KNARR_ASSIGN(const RequestPtr request, request_from(request_pem));
+  EVP_PKEY* public_key = X509_REQ_get0_pubkey(request.get());
+  if (!public_key || X509_REQ_verify(request.get(), public_key) != 1) {
+    ERR_clear_error();
+    return bad_request("unable to verify certificate request signature");
+  }
+  BioPtr issuer_text(BIO_new_mem_buf(certificate_pem_.data(), static_cast<int>(certificate_pem_.size())));
+  const X509Ptr issuer(PEM_read_bio_X509(issuer_text.get(), nullptr, nullptr, nullptr));
+  BioPtr key_text(BIO_new_mem_buf(key_pem_.data(), static_cast<int>(key_pem_.size())));
+  const KeyPtr key(PEM_read_bio_PrivateKey(key_text.get(), nullptr, nullptr, nullptr));
+  if (!issuer || !key) return openssl_error("read the certificate authority");
+
+  const X509Ptr certificate(X509_new());
+  X509_set_version(certificate.get(), 2);
+  unsigned char serial[16];
+  if (RAND_bytes(serial, sizeof serial) != 1) return openssl_error("make a serial number");
+  serial[0] &= 0x7f;  // RFC 5280: positive
+  const BignumPtr number(BN_bin2bn(serial, sizeof serial, nullptr));
+  BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate.get()));
+  const auto end = policy.now + policy.lifetime - (policy.lifetime < kShort ? std::chrono::minutes(0) : kBackdate);
+  ASN1_TIME_set(X509_getm_notBefore(certificate.get()), unix_time(policy.now - kBackdate));
+  ASN1_TIME_set(X509_getm_notAfter(certificate.get()), unix_time(end));
+  if (ASN1_TIME_compare(X509_get0_notAfter(certificate.get()), X509_get0_notAfter(issuer.get())) > 0)
+    X509_set1_notAfter(certificate.get(), X509_get0_notAfter(issuer.get()));
+  X509_set_subject_name(certificate.get(), X509_REQ_get_subject_name(request.get()));
+  X509_set_issuer_name(certificate.get(), X509_get_subject_name(issuer.get()));
+  X509_set_pubkey(certificate.get(), public_key);
+
+  KNARR_RETURN_IF_ERROR(add_usages(certificate.get(), issuer.get(), policy.usages));
+  KNARR_RETURN_IF_ERROR(add_extension(certificate.get(), issuer.get(), NID_basic_constraints, "critical,CA:FALSE"));
+  KNARR_RETURN_IF_ERROR(add_extension(certificate.get(), issuer.get(), NID_authority_key_identifier, "keyid:always"));
+  const ExtensionsPtr asked(X509_REQ_get_extensions(request.get()));
+  if (X509_EXTENSION* names = asked_extension(asked.get(), NID_subject_alt_name);
+      names && !X509_add_ext(certificate.get(), names, -1))
+    return openssl_error("copy the alternative names");
+  if (!X509_sign(certificate.get(), key.get(), EVP_sha256())) return openssl_error("sign the certificate");
+  BioPtr out(BIO_new(BIO_s_mem()));
+  if (!PEM_write_bio_X509(out.get(), certificate.get())) return openssl_error("encode the certificate");
+  return bio_text(out.get());
+}
+
+}  // namespace knarr::auth
