@@ -91,16 +91,18 @@ skeleton() {
   printf '%s\n' root:x:0: daemon:x:1: www-data:x:33: nogroup:x:65534: >"$fs/etc/group"
 }
 
-# static_busybox: /bin/busybox with a link for each applet. The shell is bash: Debian's busybox is older than the images' and keeps
-# variables like "data-1" from the programs it starts.
+# static_busybox: /bin/busybox with a link for each applet, and a shell in front of its own (why: see sh.c).
 static_busybox() {
   local busybox applet
   busybox=$(command -v busybox) || { say "busybox is missing (Debian package busybox-static)"; return 1; }
   cp "$busybox" "$fs/usr/bin/busybox"
   for applet in $("$busybox" --list); do [[ -e $fs/usr/bin/$applet ]] || ln -s busybox "$fs/usr/bin/$applet"; done
-  debian bash-static
-  ln -sf bash-static "$fs/usr/bin/sh"
+  rm -f "$fs/usr/bin/sh"
+  gcc -static -Os -s -o "$fs/usr/bin/sh" "$here/sh.c"
 }
+
+# bash_as_shell: where there are programs beside busybox's, of which busybox's own shell would take its own.
+bash_as_shell() { ln -sf bash "$fs/usr/bin/sh"; }
 
 make_pause() {
   mkdir -p "$cache"
@@ -116,6 +118,7 @@ make_agnhost() {
   skeleton
   static_busybox
   debian bind9-dnsutils curl netcat-openbsd iproute2 iperf bash ca-certificates
+  bash_as_shell
   ln -sf nc.openbsd "$fs/usr/bin/nc"
   ln -sf ../../bin/iperf "$fs/usr/local/bin/iperf"
   mkdir -p "$fs/uploads"
@@ -172,6 +175,7 @@ make_dns_testing() {
   skeleton
   static_busybox
   debian bind9-dnsutils bash libc-bin
+  bash_as_shell
   config='{"Cmd":["bash"],'$path'}'
 }
 make_perl() {
