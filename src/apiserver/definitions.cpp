@@ -278,6 +278,9 @@ void Definitions::serve(Entry& entry, const Value& crd) {
   const store::ObjectPtr& object = entry.object;
   entry.resources = schema::Custom::make(crd, {object, &object->value}, ++number_);
   if (!entry.resources.empty()) entry.resources.front()->custom->set_since(object->revision);
+  if (object->value.find("\"x-kubernetes-validations\":") != std::string::npos)
+    log::info("apiserver", "rules of a custom resource definition are kept, but not evaluated: knarr does not know CEL",
+              {{"definition", object->key}});
   changed_ = true;
 }
 

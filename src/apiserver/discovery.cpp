@@ -196,7 +196,8 @@ std::string aggregated(const Catalog& catalog, bool core) {
       out.open('{').member("version", version).key("resources").open('[');
       for (const schema::ResourceRef& r : resources_of(catalog, group.name, version)) {
         out.open('{').member("resource", r->plural);
-        write_kind(out, "", "", r->kind);
+        const bool says_all = r->custom != nullptr;  // as upstream does for custom resources
+        write_kind(out, says_all ? r->group : "", says_all ? r->version : "", r->kind);
         out.member("scope", r->namespaced ? "Namespaced" : "Cluster")
             .member("singularResource", r->singular)
             .list("verbs", verbs_of(*r));
@@ -206,7 +207,8 @@ std::string aggregated(const Catalog& catalog, bool core) {
           out.key("subresources").open('[');
           for (const schema::Subresource& sub : r->subresources) {
             out.open('{').member("subresource", sub.name);
-            const bool own = sub.version.empty() || (sub.group == r->group && sub.version == r->version);
+            const bool own =
+                !says_all && (sub.version.empty() || (sub.group == r->group && sub.version == r->version));
             write_kind(out, own ? "" : sub.group, own ? "" : sub.version, or_else(sub.kind, r->kind));
             out.verbs(sub.verbs).close('}');
           }

@@ -52,6 +52,11 @@ Result<ListParams> list_params(const http::Request& request) {
   return params;
 }
 
+Cause unknown_dry_run(const json::Value& values) {
+  return {"FieldValueNotSupported",
+          fmt::format("Unsupported value: {}: supported values: \"All\"", json::dump(values)), "dryRun"};
+}
+
 // DeleteOptions come in the query or in a body, which then alone counts; but for dryRun, which may stand in both.
 Result<DeleteParams> delete_params(const http::Request& request, RequestContext& context) {
   DeleteParams params;
@@ -60,7 +65,12 @@ Result<DeleteParams> delete_params(const http::Request& request, RequestContext&
     KNARR_RETURN_IF_ERROR(params.merge_body(body));
     const auto options = json::parse(body);
     const json::Value* dry_run = options.ok() ? json::find(*options, "dryRun") : nullptr;
-    if (dry_run && dry_run->IsArray() && !dry_run->Empty()) context.dry_run = true;
+    if (dry_run && dry_run->IsArray() && !dry_run->Empty()) {
+      for (const json::Value& value : dry_run->GetArray())
+        if (!value.IsString() || json::view(value) != "All")
+          return invalid_error("meta.k8s.io", "DeleteOptions", "", {unknown_dry_run(*dry_run)});
+      context.dry_run = true;
+    }
     return params;
   }
   KNARR_ASSIGN(params.grace_period_seconds, number_param(request, "gracePeriodSeconds"));
@@ -114,7 +124,8 @@ bool contains(std::span<const std::string_view> list, std::string_view item) {
 
 // Subresources that Rest knows; the connecting ones are served before it is asked.
 bool rest_serves(std::string_view subresource) {
-  constexpr std::string_view kServed[] = {"", "status", "approval", "binding", "eviction", "finalize", "scale", "token"};
+  constexpr std::string_view kServed[] = {"",         "status",   "approval", "binding", "ephemeralcontainers",
+                                          "eviction", "finalize", "resize",   "scale",   "token"};
   return std::find(std::begin(kServed), std::end(kServed), subresource) != std::end(kServed);
 }
 
@@ -164,6 +175,10 @@ class ResourceRequest {
     const schema::Custom* custom = target_.resource->custom;
     const std::string_view deprecation = custom ? custom->deprecation() : schema::deprecation(*target_.resource);
     if (!deprecation.empty()) add_warnings(response_, {std::string(deprecation)});
+    if (custom && custom->webhook_conversion() && !target_.resource->storage)
+      return internal_error(fmt::format(
+          "conversion webhook for {}/{}, Kind={} failed: this server does not call conversion webhooks, only version {} is served",
+          target_.resource->group, custom->storage_version(), target_.resource->kind, custom->storage_version()));
     const bool plain_only = shown().custom != nullptr;  // no protobuf
     const Forms forms = exchange_.info.verb == "watch" ? (plain_only ? Forms::kCustomStream : Forms::kStream)
                                                        : (plain_only ? Forms::kCustom : Forms::kMeta);
@@ -255,14 +270,14 @@ class ResourceRequest {
 
   Status create() {
     KNARR_ASSIGN(RequestContext context, make_context(exchange_, "CreateOptions"));
-    KNARR_ASSIGN(const std::string body, body_as_json(request_));
+    KNARR_ASSIGN(const std::string body, body_as_json(request_, shown().kind));
     auto created = rest_.create(context, target_, body);
     return finish(context, created);
   }
 
   Status update() {
     KNARR_ASSIGN(RequestContext context, make_context(exchange_, "UpdateOptions"));
-    KNARR_ASSIGN(const std::string body, body_as_json(request_));
+    KNARR_ASSIGN(const std::string body, body_as_json(request_, shown().kind));
     auto updated = rest_.update(context, target_, body);
     return finish(context, updated);
   }

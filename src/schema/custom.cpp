@@ -18,7 +18,7 @@ using json::Value;
 struct Definition {
   std::string crd, group, plural, singular, kind, list_kind, storage_name, storage_version;
   std::vector<std::string> short_names, categories;
-  bool namespaced = false;
+  bool namespaced = false, webhook_conversion = false;
   size_t versions = 0;
   uint64_t number = 0;
   std::atomic<uint64_t> since{0};
@@ -153,6 +153,7 @@ MadeResources Custom::make(const Value& crd, Text text, uint64_t number) {
   d->short_names = words(names, "shortNames");
   d->categories = words(names, "categories");
   d->namespaced = json::get_string(spec, "scope") == "Namespaced";
+  d->webhook_conversion = json::get_string(spec, {"conversion", "strategy"}) == "Webhook";
   d->storage_name = fmt::format("{}.{}", d->plural, d->group);
   d->number = number;
   {
@@ -222,6 +223,7 @@ std::string_view Custom::crd() const { return definition_->crd; }
 std::string_view Custom::list_kind() const { return definition_->list_kind; }
 std::string_view Custom::storage_version() const { return definition_->storage_version; }
 bool Custom::several_versions() const { return definition_->versions > 1; }
+bool Custom::webhook_conversion() const { return definition_->webhook_conversion; }
 uint64_t Custom::since() const { return definition_->since; }
 void Custom::set_since(uint64_t revision) const { definition_->since = revision; }
 bool Custom::retired() const { return definition_->retired; }

@@ -60,6 +60,35 @@ void add_embedded(Value& schema, const std::string& meta, Version version, Alloc
   }
 }
 
+// What x-kubernetes-int-or-string means, in the words of OpenAPI.
+void unfold_int_or_string(Value& schema, Allocator& alloc) {
+  if (!schema.IsObject()) return;
+  if (flag(schema, "x-kubernetes-int-or-string") && json::find(schema, "anyOf") == nullptr) {
+    Value list(rapidjson::kArrayType);
+    for (const std::string_view type : {"integer", "string"}) {
+      Value one(rapidjson::kObjectType);
+      json::set(one, "type", type, alloc);
+      list.PushBack(one, alloc);
+    }
+    json::set(schema, "anyOf", std::move(list), alloc);
+  }
+  if (Value* properties = json::find(schema, "properties"); properties && properties->IsObject())
+    for (auto& property : properties->GetObject()) unfold_int_or_string(property.value, alloc);
+  for (const std::string_view key : {"items", "additionalProperties"})
+    if (Value* below = json::find(schema, key)) unfold_int_or_string(*below, alloc);
+}
+
+void add_selectable_fields(Value& schema, const Resource& resource, Version version, Allocator& alloc) {
+  if (resource.field_selectors.empty() || version == Version::k2) return;
+  Value fields(rapidjson::kArrayType);
+  for (const std::string_view field : resource.field_selectors) {
+    Value one(rapidjson::kObjectType);
+    json::set(one, "fieldPath", field, alloc);
+    fields.PushBack(one, alloc);
+  }
+  json::set(schema, "x-kubernetes-selectable-fields", std::move(fields), alloc);
+}
+
 // Version 2 cannot say everything, and its readers break on some of what it can.
 void reduce_to_version2(Value& schema) {
   if (!schema.IsObject()) return;
@@ -106,20 +135,16 @@ json::Document object_schema(const Resource& resource, const std::string& meta, 
     schema.SetObject();
     json::set(schema, "type", "object", alloc);
   } else {
-    if (version == Version::k2) reduce_to_version2(schema);
+    if (version == Version::k2) {
+      reduce_to_version2(schema);
+    } else {
+      unfold_int_or_string(schema, alloc);
+    }
     add_object_fields(schema, meta, version, alloc);
     add_embedded(schema, meta, version, alloc);
   }
   add_kind(schema, resource, resource.kind, alloc);
-  if (!resource.field_selectors.empty() && version == Version::k3) {
-    Value fields(rapidjson::kArrayType);
-    for (const std::string_view field : resource.field_selectors) {
-      Value one(rapidjson::kObjectType);
-      json::set(one, "fieldPath", field, alloc);
-      fields.PushBack(one, alloc);
-    }
-    json::set(schema, "x-kubernetes-selectable-fields", std::move(fields), alloc);
-  }
+  add_selectable_fields(schema, resource, version, alloc);
   return schema;
 }
 
@@ -162,6 +187,7 @@ void Schemas::write_customs(Writer& out) const {
     json::set(items, "items", std::move(item), alloc);
     json::set(json::ensure_object(list, {"properties"}, alloc), "items", std::move(items), alloc);
     add_kind(list, *resource, resource->custom->list_kind(), alloc);
+    add_selectable_fields(list, *resource, version_, alloc);
     out.key(name_of(*resource, resource->custom->list_kind())).raw(json::dump(list));
   }
 }

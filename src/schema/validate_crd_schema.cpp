@@ -139,9 +139,9 @@ class OpenApi {
     constexpr std::string_view kWhy = "must be atomic as item of a list with x-kubernetes-list-type=set";
     const Value *list = json::find(item, "x-kubernetes-list-type"), *map = json::find(item, "x-kubernetes-map-type");
     const auto shown = [&] { return list != nullptr ? json::dump(*list) : std::string("null"); };
-    if (type_of(item) == "array" && list != nullptr && json::view(*list) != "atomic")
+    if (type_of(item) == "array" && list != nullptr && list->IsString() && json::view(*list) != "atomic")
       errors_.invalid_json(path.child("items", "x-kubernetes-list-type"), shown(), kWhy);
-    if (type_of(item) == "object" && (map == nullptr || json::view(*map) != "atomic"))
+    if (type_of(item) == "object" && (map == nullptr || !map->IsString() || json::view(*map) != "atomic"))
       errors_.invalid_json(path.child("items", "x-kubernetes-map-type"), shown(), kWhy);
   }
 

@@ -177,6 +177,8 @@ def objects():
         {"jsonPath": ".spec.color"}, {"jsonPath": ".spec.size"}, {"jsonPath": ".spec.on"}], subresources={
         "status": {}, "scale": {"specReplicasPath": ".spec.size", "statusReplicasPath": ".status.size",
                                 "labelSelectorPath": ".status.text"}})
+    yield "DELETE", CRDS + "/bads.example.com", None, {}  # one of them was not bad at all
+    yield "WAIT", CRDS + "/bads.example.com", "not found", {}
     yield "POST", "/api/v1/namespaces", {"metadata": {"name": "crd"}}, {}
     yield "GET", "/apis/example.com", None, {}
     yield "GET", "/apis/example.com/v1/widgets", None, {}

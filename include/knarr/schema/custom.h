@@ -49,6 +49,7 @@ class Custom {
   std::string_view storage_version() const;   // in which objects are stored
   std::string_view version() const { return version_; }
   bool several_versions() const;
+  bool webhook_conversion() const;  // between its versions, which knarr does not call
   bool has_status() const { return has_status_; }
   const ScalePaths* scale() const { return scale_.get(); }  // null: no such subresource
   std::string_view deprecation() const { return deprecation_; }  // the warning for who uses this version; "" none

@@ -31,7 +31,7 @@ void check_references(const json::Value& root, std::string_view prefix, const js
     }
     if (!value.IsObject()) return;
     for (const auto& member : value.GetObject()) {
-      if (json::view(member.name) == "$ref") {
+      if (json::view(member.name) == "$ref" && member.value.IsString()) {
         const std::string_view target = json::view(member.value);
         if (!target.starts_with(prefix) || !json::find(schemas, target.substr(prefix.size()))) missing.emplace(target);
       }

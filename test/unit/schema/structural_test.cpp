@@ -95,7 +95,8 @@ TEST_CASE("values that do not fit are told in upstream's words") {
   const Case cases[] = {
       {R"({"properties":{"a":{"type":"integer"}}})", R"({"a":1.0})", ""},
       {R"({"properties":{"a":{"type":"integer"}}})", R"({"a":1.5})",
-       R"(a: Invalid value: "number": a in body must be of type integer: "number")"},
+       R"(a: Invalid value: "number": a in body must be of type integer: "number"; )"
+       R"(<nil>: Invalid value: "": Checked value must be of type integer (default format) in a)"},
       {R"({"properties":{"a":{"type":"string","nullable":true}}})", R"({"a":null})", ""},
       {R"({"properties":{"a":{"type":"string"}}})", R"({"a":null})", R"(a: Invalid value: "null": a in body must be of type string: "null")"},
       {R"({"properties":{"a":{"x-kubernetes-int-or-string":true}}})", R"({"a":true})",
