@@ -78,7 +78,9 @@ int run_agent(const Options& options) {
   agent_options.node_ip = options.text("node-ip");
   agent_options.cluster_cidr = options.text("cluster-cidr");
   agent_options.node_port = std::atoi(options.text("node-port").c_str());
-  agent_options.pod_max_pids = std::atoll(options.text("pod-max-pids").c_str());
+  auto max_pids = options.count("pod-max-pids");
+  if (!max_pids.ok()) return fail_usage("agent", max_pids.status().message());
+  agent_options.pod_max_pids = *max_pids;
   agent_options.insecure_registries = split_list(options.text("insecure-registry"));
   agent_options.version = std::string(version());
 

@@ -209,6 +209,13 @@ const std::string& Options::text(std::string_view name) const {
 }
 
 bool Options::flag(std::string_view name) const { return text(name) == "true"; }
+Result<int64_t> Options::count(std::string_view name) const {
+  const std::string& value = text(name);
+  int64_t number = 0;
+  auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error == std::errc() && end == value.data() + value.size() && number >= 0) return number;
+  return usage(fmt::format("--{} \"{}\": want a number, 0 or more", name, value));
+}
 bool Options::is_set(std::string_view name) const { return set_.contains(name); }
 
 std::string options_help(OptionUse use) {

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <set>
 #include <thread>
 
 #include "knarr/base/log.h"
@@ -49,6 +48,16 @@ bool valid_id(const std::string& id) {
   return id.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") == std::string::npos;
 }
 
+// The groups above those of pods, as far as no pod of whichever instance is in them. Groups of pods are left to their shims.
+void remove_empty_groups(const std::string& root) {
+  const std::string pods = fmt::format("{}/{}", root, kPodsGroup);
+  for (const std::string& name : linux::list_directory(pods).value_or({})) {
+    if (!name.starts_with("pod")) rmdir((pods + "/" + name).c_str());  // ENOTDIR for the group's files
+  }
+  rmdir(pods.c_str());
+  rmdir(fmt::format("{}/{}", root, kShimsGroup).c_str());
+}
+
 class RuntimeImpl : public Runtime {
  public:
   RuntimeImpl(Options options, std::unique_ptr<linux::EventLoop> loop)
@@ -63,10 +72,7 @@ class RuntimeImpl : public Runtime {
     pods_.clear();
     factory_channel_.reset();
     if (factory_.valid()) (void)factory_.wait();  // it ended when its channel did
-    if (probe_.cgroup_root.empty()) return;
-    // They go only when no pod, of whichever instance, has its group in them.
-    for (auto group = groups_.rbegin(); group != groups_.rend(); ++group) rmdir(fmt::format("{}/{}", probe_.cgroup_root, *group).c_str());
-    for (const char* group : {kPodsGroup, kShimsGroup}) rmdir(fmt::format("{}/{}", probe_.cgroup_root, group).c_str());
+    if (!probe_.cgroup_root.empty()) remove_empty_groups(probe_.cgroup_root);
   }
 
   const Capabilities& capabilities() const override { return probe_.capabilities; }
@@ -118,9 +124,6 @@ class RuntimeImpl : public Runtime {
   SeccompCache seccomp_;
   const std::unique_ptr<linux::EventLoop> loop_;
   std::thread thread_;
-
-  Mutex groups_mutex_;
-  std::set<std::string> groups_ KNARR_GUARDED_BY(groups_mutex_);  // that were limited
 
   Mutex factory_mutex_;
   linux::Process factory_ KNARR_GUARDED_BY(factory_mutex_);
@@ -206,9 +209,7 @@ Status RuntimeImpl::ensure_factory() {
 Status RuntimeImpl::limit_group(const std::string& group, const Resources& resources) {
   if (probe_.cgroup_root.empty()) return not_found("this machine has no cgroup v2 hierarchy that can be written");
   if (("/" + group + "/").find("/../") != std::string::npos) return bad_request(fmt::format("\"{}\" is no cgroup", group));
-  Lock lock(groups_mutex_);
   KNARR_ASSIGN(const linux::Cgroup made, linux::CgroupHierarchy::at(probe_.cgroup_root).create(group + "/."));
-  groups_.insert(group);
   return made.set(group_limits(resources));
 }
 

@@ -45,6 +45,7 @@ class Options {
 
   const std::string& text(std::string_view name) const;  // "" when unset
   bool flag(std::string_view name) const;
+  Result<int64_t> count(std::string_view name) const;  // 0 or more; an error (usage) for what is none
   bool is_set(std::string_view name) const;  // by anything but the default
   const std::vector<std::string>& positional() const { return positional_; }
   bool help() const { return help_; }

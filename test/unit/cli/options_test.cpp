@@ -1,5 +1,6 @@
 #include "knarr/cli/options.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
@@ -102,6 +103,17 @@ TEST_CASE("what is wrong is named") {
   }
   CHECK(parse({{}, {}, "nope: 1"}).status().message().find("unknown key \"nope\"") != std::string::npos);
   CHECK(parse({{}, {}, "- a"}).status().message().find("want a mapping") != std::string::npos);
+}
+
+TEST_CASE("counts") {
+  CHECK(parse({}).value().count("pod-max-pids").value() == 0);
+  CHECK(parse({{"--pod-max-pids", "64"}, {}, ""}).value().count("pod-max-pids").value() == 64);
+  for (const char* wrong : {"-1", "many", "6 4", "99999999999999999999", ""}) {
+    auto options = parse({{fmt::format("--pod-max-pids={}", wrong)}, {}, ""});
+    REQUIRE(options.ok());
+    CHECK(options->count("pod-max-pids").status().message() ==
+          fmt::format("--pod-max-pids \"{}\": want a number, 0 or more", wrong));
+  }
 }
 
 TEST_CASE("listen addresses") {
