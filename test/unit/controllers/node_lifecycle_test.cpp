@@ -1,4 +1,5 @@
-// The node life cycle and taint eviction controllers, worked by hand with a clock that moves only when told.
+// The controllers of nodes that fail (life cycle, taint eviction, pod garbage), worked by hand with a clock that moves
+// only when told.
 #include <fmt/format.h>
 
 #include <catch2/catch.hpp>
@@ -46,7 +47,7 @@ class Cluster {
         .transport = transport, .ca_pem = "", .cluster_cidr = "", .node_monitor_grace = kGrace, .clock = &clock};
     informers_ = std::make_unique<client::Informers>(transport);
     Context context{options_, *informers_, *transport};
-    for (auto make : {make_node_lifecycle_controller, make_taint_eviction_controller}) {
+    for (auto make : {make_node_lifecycle_controller, make_taint_eviction_controller, make_pod_garbage_controller}) {
       Loop& loop = loops_.emplace_back();
       loop.controller = make(context);
       loop.queue = std::make_unique<client::WorkQueue>(client::WorkQueue::Options{.name = "test", .clock = &clock});
@@ -385,4 +386,38 @@ TEST_CASE("taints of users evict pods; removing one in time cancels that") {
   cluster.taint("a", R"([{"key":"k","value":"v","effect":"NoExecute"}])");
   cluster.advance_with({"a"}, seconds(10));
   CHECK_FALSE(cluster.stays("some"));
+}
+
+TEST_CASE("pods that are to go from a node out of service are given up; on one that lives its agent ends them") {
+  Cluster cluster;
+  for (const char* name : {"dead", "alive"}) {
+    cluster.make_node(name);
+    cluster.report(name);
+    cluster.make_pod(std::string("on-") + name, name, R"([{"operator":"Exists"}])");
+  }
+  cluster.settle();
+  cluster.advance_with({"alive"}, kGrace + seconds(10));
+  for (const char* pod : {"on-dead", "on-alive"}) {
+    REQUIRE(cluster.transport->remove({"", "v1", "pods", ""}, "default", pod, {}).ok());
+  }
+  cluster.settle();
+  CHECK(cluster.pod("on-dead"));  // it may come back
+  for (const char* name : {"dead", "alive"}) {
+    cluster.taint(name, R"([{"key":"node.kubernetes.io/out-of-service","effect":"NoExecute"}])");
+  }
+  CHECK_FALSE(cluster.pod("on-dead"));
+  CHECK(cluster.pod("on-alive"));
+}
+
+TEST_CASE("pods of a node that is gone fail, and go after a while") {
+  Cluster cluster;
+  cluster.make_node("a");
+  cluster.report("a");
+  cluster.make_pod("p", "a");
+  cluster.settle();
+  cluster.remove_node("a");
+  cluster.advance(seconds(39));
+  CHECK(cluster.stays("p"));
+  cluster.advance(seconds(2));
+  CHECK_FALSE(cluster.pod("p"));
 }
