@@ -187,6 +187,25 @@ class Partition(Nodes):
         renewed = self.cluster.get("lease", "cut", "-n", "kube-node-lease")["spec"]["renewTime"]
         wait_until("its lease is renewed", lambda: self.cluster.get("lease", "cut", "-n", "kube-node-lease")["spec"]["renewTime"] != renewed, 15)
 
+    def test_nothing_passes_for_long(self):
+        """Links are up, but packets vanish, for longer than TCP keeps its hope: both sides let go, and find each other again."""
+        worker, = self.workers("silent")
+        worker.drop(self.cluster.server)
+        dropped = uptime()
+        self.cluster.wait_ready("silent", "Unknown", 40)
+        failed = self.cluster.run("exec", "on-silent", "--", "true", check=False)
+        self.assertEqual(failed.returncode, 1)
+        self.cluster.apply(pod_on("silent", "meanwhile"))
+        self.cluster.kubectl("delete", "pod", "on-silent", "--wait=false")
+        wait_until("a minute has passed", lambda: uptime() - dropped > 60, 60)
+        self.network.undo_drops()
+        healed = uptime()
+        self.cluster.wait_ready("silent", "True", 30)
+        self.cluster.wait_pod("meanwhile")
+        wait_until("the deleted pod is gone", lambda: self.cluster.get("pod", "on-silent") is None, 20)
+        self.assertLess(uptime() - healed, 40)
+        self.assertEqual(self.cluster.kubectl("exec", "meanwhile", "--", "echo", "back"), "back\n")
+
     def test_all_workers_are_cut_off(self):
         """The server's own node lives: the others are tainted; pods outlive a short cut of everything."""
         machines = self.workers("a", "b")
