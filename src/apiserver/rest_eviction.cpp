@@ -90,9 +90,9 @@ bool spares_unhealthy(const Value& budget) {
   return desired > 0 && json::get_int(*status, "currentHealthy") >= desired;
 }
 
-Answer answer_of(std::string body) {
+Answer answer_of(int code, std::string body) {
   Answer answer;
-  answer.code = 201;
+  answer.code = code;
   answer.body = std::move(body);
   return answer;
 }
@@ -219,6 +219,7 @@ Result<Answer> Rest::Impl::evict_pod(Rest& rest, RequestContext& context, const 
     const auto budgets = budgets_of(*object, pod.ns);
     if (budgets.size() > 1)
       return answer_of(
+          500,
           R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"This pod has more than one )"
           R"(PodDisruptionBudget, which the eviction subresource does not support.","code":500})");
     const bool unhealthy = !budgets.empty() && !is_ready(current) && spares_unhealthy(budgets.front());
@@ -235,7 +236,7 @@ Result<Answer> Rest::Impl::evict_pod(Rest& rest, RequestContext& context, const 
     KNARR_RETURN_IF_ERROR(evicted);
     break;
   }
-  return answer_of(R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":201})");
+  return answer_of(201, R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success","code":201})");
 }
 
 }  // namespace knarr::apiserver

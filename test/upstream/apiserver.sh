@@ -28,7 +28,7 @@ for _ in $(seq 100); do [[ -S kine.sock ]] && break; sleep 0.05; done
 "$apiserver" --etcd-servers="unix://$dir/kine.sock" --bind-address=127.0.0.1 --secure-port="$port" --advertise-address=127.0.0.1 \
   --tls-cert-file=server.crt --tls-private-key-file=server.key --client-ca-file=ca.crt --authorization-mode=Node,RBAC \
   --service-account-issuer=https://kubernetes.default.svc.cluster.local --service-account-key-file=sa.key --service-account-signing-key-file=sa.key \
-  --service-cluster-ip-range=10.96.0.0/16 --disable-admission-plugins=ServiceAccount --enable-admission-plugins=NodeRestriction \
+  --service-cluster-ip-range=10.96.0.0/16 --allow-privileged --disable-admission-plugins=ServiceAccount --enable-admission-plugins=NodeRestriction \
   --endpoint-reconciler-type=none >apiserver.log 2>&1 &
 echo $! >apiserver.pid
 for _ in $(seq 1200); do

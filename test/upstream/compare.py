@@ -19,6 +19,7 @@ import time
 
 import yaml
 
+import admission_requests
 import apply_requests
 import form_requests
 import part_requests
@@ -175,7 +176,7 @@ def requests():
 
 
 GROUPS = {"base": requests, "apply": apply_requests.requests, "forms": form_requests.requests, "parts": part_requests.requests, "auth": auth_requests.requests, "discovery": kind_requests.discovery, "kinds": kind_requests.requests,
-          "crd": crd_requests.requests, "workloads": workload_requests.requests}
+          "crd": crd_requests.requests, "workloads": workload_requests.requests, "admission": admission_requests.requests}
 
 
 def chosen_requests():
