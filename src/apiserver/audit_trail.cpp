@@ -4,6 +4,7 @@
 
 #include "knarr/apiserver/document.h"
 #include "knarr/codec/time.h"
+#include "knarr/schema/machinery.h"
 
 namespace knarr::apiserver {
 
@@ -86,10 +87,26 @@ std::string object_text(std::string_view text, bool omit_managed_fields) {
   return json::dump(*document);
 }
 
-bool is_json(const http::Response& response) {
+// The answer as JSON, whatever the client asked for; "" for what is no object.
+std::string answer_text(const http::Response& response, bool omit_managed_fields) {
+  http::Request probe;  // bodies of requests and answers have the same forms
   for (const auto& [name, value] : response.headers)
-    if (name == "Content-Type") return value.starts_with("application/json");
-  return false;
+    if (name == "Content-Type") probe.headers.emplace_back(name, value);
+  probe.body = response.body;
+  const auto text = body_as_json(probe);
+  return text.ok() ? object_text(*text, omit_managed_fields) : std::string();
+}
+
+// Without the empty values that protobuf has where JSON has nothing.
+std::string tidy_object(std::string_view text, const RequestInfo& info, bool omit_managed_fields) {
+  auto document = json::parse(text);
+  if (!document.ok()) return {};
+  const schema::Resource* resource = schema::find_resource(info.group, info.version, info.resource);
+  std::vector<std::string> unknown;
+  if (resource && info.subresource.empty() && document->IsObject())
+    (void)schema::normalize(*resource->type, *document, document->GetAllocator(), unknown);
+  if (omit_managed_fields) drop_managed_fields(*document);
+  return json::dump(*document);
 }
 
 // The answer's status: of a Status object what it says, else the code alone.
@@ -149,11 +166,10 @@ void AuditTrail::describe(const Exchange& exchange) {
         revision = meta_string(*object, "resourceVersion");
       }
     }
-    if (decision_.level >= AuditLevel::kRequest)
-      request_object_ = object_text(patch       ? std::string_view(request.body)
-                                    : body.ok() ? std::string_view(*body)
-                                                : "",
-                                    decision_.omit_managed_fields);
+    if (decision_.level >= AuditLevel::kRequest && patch)
+      request_object_ = object_text(request.body, decision_.omit_managed_fields);
+    if (decision_.level >= AuditLevel::kRequest && !patch && body.ok())
+      request_object_ = tidy_object(*body, info, decision_.omit_managed_fields);
   }
   std::string ref = "{";
   add(ref, "resource", info.resource);
@@ -209,8 +225,8 @@ void AuditTrail::answered(const http::Response& response) {
   if (!request_object_.empty()) result_ += ",\"requestObject\":" + request_object_;
   if (response.takeover) return record(AuditStage::kResponseStarted, result_);
   complete_ = true;
-  if (decision_.level == AuditLevel::kRequestResponse && is_json(response)) {
-    const std::string object = object_text(response.body, decision_.omit_managed_fields);
+  if (decision_.level == AuditLevel::kRequestResponse) {
+    const std::string object = answer_text(response, decision_.omit_managed_fields);
     if (!object.empty()) result_ += ",\"responseObject\":" + object;
   }
   record(AuditStage::kResponseComplete, result_);

@@ -138,8 +138,16 @@ Result<Answer> Rest::Impl::create_token(RequestContext& context, const Target& t
   auto& alloc = request.GetAllocator();
   if (const std::string_view ns = meta_string(request, "namespace"); !ns.empty() && ns != target.ns)
     return bad_request("the namespace of the provided object does not match the namespace sent on the request");
+  // All members first: adding one moves the others.
+  json::remove(request, "status");
+  json::set(request, "kind", kind.kind, alloc);
+  json::set(request, "apiVersion", "authentication.k8s.io/v1", alloc);
+  metadata_of(request, alloc);
+  json::ensure_object(request, {"spec"}, alloc);
+  json::ensure_object(request, {"status"}, alloc);
+  Value &metadata = *json::find(request, "metadata"), &spec = *json::find(request, "spec"),
+        &status = *json::find(request, "status");
   // The default lifetime is remembered as the client's, as upstream does.
-  Value& spec = json::ensure_object(request, {"spec"}, alloc);
   const int64_t lifetime = json::get_int(spec, "expirationSeconds", kDefaultSeconds);
   json::set(spec, "expirationSeconds", Value(lifetime), alloc);
   schema::track_fields(kind, {context.field_manager, "token", format_time(now())}, request, nullptr, alloc);
@@ -147,7 +155,6 @@ Result<Answer> Rest::Impl::create_token(RequestContext& context, const Target& t
                                      target.name,        &request,         nullptr, &context.user,
                                      context.dry_run,    &context.warnings};
   KNARR_RETURN_IF_ERROR(admit(admission_request));
-  Value& metadata = metadata_of(request, alloc);
   const std::string_view name = json::get_string(metadata, "name");
   if (!name.empty() && name != target.name)
     return invalid_error(
@@ -182,9 +189,6 @@ Result<Answer> Rest::Impl::create_token(RequestContext& context, const Target& t
   json::set(metadata, "namespace", target.ns, alloc);
   json::set(metadata, "uid", uid, alloc);
   json::set(metadata, "creationTimestamp", format_time(now()), alloc);
-  json::remove(request, "status");
-  json::set(request, "kind", kind.kind, alloc);
-  json::set(request, "apiVersion", "authentication.k8s.io/v1", alloc);
 
   if (auto causes = lifetime_causes(lifetime); !causes.empty()) return invalid_error(kind, "", std::move(causes));
   KNARR_RETURN_IF_ERROR(admission_validate(admission_request));
@@ -200,7 +204,6 @@ Result<Answer> Rest::Impl::create_token(RequestContext& context, const Target& t
     claims.lifetime = kExtended;
   }
   KNARR_ASSIGN(const std::string token, service_accounts->issue(claims));
-  Value& status = json::ensure_object(request, {"status"}, alloc);
   json::set(status, "token", token, alloc);
   json::set(status, "expirationTimestamp", format_time(now() + seconds(lifetime)), alloc);
   Answer answer;
