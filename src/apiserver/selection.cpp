@@ -17,6 +17,14 @@ constexpr std::string_view kName = "metadata.name", kNamespace = "metadata.names
 // Pods know spec.nodeName by an old name too.
 std::string_view canonical_field(std::string_view field) { return field == "spec.host" ? "spec.nodeName" : field; }
 
+// The name under which a field is extracted: that of the version in which its object is stored.
+std::string stored_field(std::string_view field) {
+  if (field == "reportingController") return "reportingComponent";  // Events of events.k8s.io
+  if (constexpr std::string_view kNew = "regarding."; field.starts_with(kNew))
+    return fmt::format("involvedObject.{}", field.substr(kNew.size()));
+  return std::string(canonical_field(field));
+}
+
 Status unknown_field(const schema::Resource& resource, std::string_view field) {
   if (!resource.field_selectors.empty() || resource.custom) return bad_request(fmt::format("field label not supported: {}", field));
   return bad_request(
@@ -68,7 +76,7 @@ bool Selection::matches(const store::Object& object) const {
       value = field;
     } else {
       const auto& fields = object.extract.fields;
-      const std::string_view wanted = canonical_field(term.field);
+      const std::string wanted = stored_field(term.field);
       const auto found = std::lower_bound(fields.begin(), fields.end(), wanted,
                                           [](const auto& pair, std::string_view key) { return pair.first < key; });
       if (found != fields.end() && found->first == wanted) value = found->second;

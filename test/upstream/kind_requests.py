@@ -228,7 +228,7 @@ SCALED = [namespaced(APPS, "deployments/deploy-max"), namespaced(APPS, "replicas
 SELECTED = [
     (namespaced(CORE, "replicationcontrollers"), "status.replicas=2"), (namespaced(CORE, "services"), "spec.type=LoadBalancer"),
     (namespaced(CORE, "services"), "spec.clusterIP=None"), (namespaced(BATCH, "jobs"), "status.successful=0"),
-    (namespaced(CORE, "events"), "involvedObject.kind=Pod,reason=R"), (namespaced("/apis/events.k8s.io/v1", "events"), "regarding.name=p"),
+    (namespaced(CORE, "events"), "involvedObject.kind=Pod,reason=R"), (namespaced("/apis/events.k8s.io/v1", "events"), "regarding.name=p"), (namespaced("/apis/events.k8s.io/v1", "events"), "reportingController=c.example.com/x"),
     (namespaced(APPS, "deployments"), "spec.replicas=1"), (namespaced(APPS, "replicasets"), "status.replicas=1"),
 ]
 
