@@ -114,6 +114,7 @@ def evictions():
     yield "DELETE", budgets + "/two", None, {}
     yield "POST", pods + "/none/eviction", {**body, "metadata": {"name": "none"}}, {}
     yield "POST", pods + "/e/eviction", {**body, "metadata": {"name": "other"}}, {}
+    yield "POST", pods + "/e/eviction", {}, {}
     yield "DELETE", budgets + "/one", None, {}
     yield "POST", pods + "/e/eviction", {**body, "deleteOptions": {"preconditions": {"uid": "x"}}}, {}
     yield "POST", pods + "/e/eviction?dryRun=All", body, {}

@@ -145,6 +145,9 @@ TEST_CASE("admission completes pods") {
     CHECK(json::find(pod, {"spec", "tolerations"})->Size() == 1);
   }
   SECTION("a critical class") {
+    REQUIRE(c.send("POST", "/apis/scheduling.k8s.io/v1/priorityclasses",
+                   R"({"metadata":{"name":"system-node-critical"},"value":2000001000})")
+                .status == 201);
     const auto pod = c.create("pods", pod_json("p", "{}", R"(,"priorityClassName":"system-node-critical")"));
     CHECK(at(pod, {"spec", "priority"}) == "2000001000");
   }

@@ -210,7 +210,8 @@ TEST_CASE("an eviction deletes its pod as it says") {
   CHECK(at(c.get("pods", "p"), {"metadata", "deletionGracePeriodSeconds"}) == "30");
   CHECK(evict(R"({"metadata":{"name":"p"},"deleteOptions":{"gracePeriodSeconds":0}})").status == 201);
   CHECK_FALSE(c.exists("pods", "p"));
-  CHECK(evict("{}").status == 404);
+  CHECK(evict("{}").status == 400);  // it names no pod
+  CHECK(evict(R"({"metadata":{"name":"p"}})").status == 404);
 }
 
 TEST_CASE("events are kept for an hour after they last happened") {
