@@ -85,17 +85,19 @@ int64_t template_generation(const Value& set) {
 }
 
 void set_template_generation(Value& set, int64_t generation, Allocator& alloc) {
-  json::set(json::ensure_object(set, {"metadata", "annotations"}, alloc), kTemplateGeneration, std::to_string(generation),
-            alloc);
+  json::set(json::ensure_object(set, {"metadata", "annotations"}, alloc), kTemplateGeneration,
+            std::to_string(generation), alloc);
 }
 
 // A claim's source in its old form, which can name claims and snapshots only, and in its new one.
 void sources_of_claim(Value& claim, const Value* old, Allocator& alloc) {
   Value* spec = json::find(claim, "spec");
   if (!spec || !spec->IsObject()) return;
-  const bool had_source = old && (!member(*old, {"spec", "dataSource"}).IsNull() || !member(*old, {"spec", "dataSourceRef"}).IsNull());
+  const bool had_source =
+      old && (!member(*old, {"spec", "dataSource"}).IsNull() || !member(*old, {"spec", "dataSourceRef"}).IsNull());
   const bool had_reference = old && !member(*old, {"spec", "dataSourceRef"}).IsNull();
-  if (!json::get_string(*spec, {"dataSourceRef", "namespace"}).empty() && !had_reference) json::remove(*spec, "dataSourceRef");
+  if (!json::get_string(*spec, {"dataSourceRef", "namespace"}).empty() && !had_reference)
+    json::remove(*spec, "dataSourceRef");
   const Value* source = json::find(*spec, "dataSource");
   const Value* reference = json::find(*spec, "dataSourceRef");
   if (source && !reference && !had_source) {
@@ -116,13 +118,15 @@ void sources_of_claim(Value& claim, const Value* old, Allocator& alloc) {
 // An update strategy's maxUnavailable is behind a gate that is closed.
 void drop_max_unavailable(Value& set, const Value* old) {
   if (old && !member(*old, {"spec", "updateStrategy", "rollingUpdate", "maxUnavailable"}).IsNull()) return;
-  if (Value* rolling = json::find(set, {"spec", "updateStrategy", "rollingUpdate"})) json::remove(*rolling, "maxUnavailable");
+  if (Value* rolling = json::find(set, {"spec", "updateStrategy", "rollingUpdate"}))
+    json::remove(*rolling, "maxUnavailable");
 }
 
 bool externally_accessible(const Value& service) {
   const std::string_view type = json::get_string(service, {"spec", "type"});
   const Value& external = member(service, {"spec", "externalIPs"});
-  return type == "LoadBalancer" || type == "NodePort" || (type == "ClusterIP" && external.IsArray() && !external.Empty());
+  return type == "LoadBalancer" || type == "NodePort" ||
+         (type == "ClusterIP" && external.IsArray() && !external.Empty());
 }
 
 bool needs_health_port(const Value& service) {
@@ -146,7 +150,8 @@ void stamp_conditions(Value& request, const Value& old, WallTime now, Allocator&
   if (!conditions || !conditions->IsArray()) return;
   const Value& before = member(old, {"status", "conditions"});
   for (Value& condition : conditions->GetArray()) {
-    if (json::get_string(condition, "lastUpdateTime").empty()) json::set(condition, "lastUpdateTime", format_time(now), alloc);
+    if (json::get_string(condition, "lastUpdateTime").empty())
+      json::set(condition, "lastUpdateTime", format_time(now), alloc);
     if (!json::get_string(condition, "lastTransitionTime").empty()) continue;
     std::string time = format_time(now);
     if (before.IsArray()) {
@@ -225,7 +230,8 @@ void new_volume(Value& volume, const Preparation& preparation, Allocator& alloc)
   json::set(volume, "status", std::move(status), alloc);
 }
 
-void volume(Value& volume, const Value& old, std::string_view subresource, const Preparation& preparation, Allocator& alloc) {
+void volume(Value& volume, const Value& old, std::string_view subresource, const Preparation& preparation,
+            Allocator& alloc) {
   if (subresource != "status") return;
   Value& status = json::ensure_object(volume, {"status"}, alloc);
   const std::string_view time = json::get_string(status, "lastPhaseTransitionTime"),
@@ -254,7 +260,8 @@ void new_daemon_set(Value& set, const Preparation&, Allocator& alloc) {
 }
 
 void daemon_set(Value& set, const Value& old, std::string_view subresource, const Preparation&, Allocator& alloc) {
-  const bool changed = subresource.empty() && !json::equal(member(set, {"spec", "template"}), member(old, {"spec", "template"}));
+  const bool changed =
+      subresource.empty() && !json::equal(member(set, {"spec", "template"}), member(old, {"spec", "template"}));
   set_template_generation(set, template_generation(old) + (changed ? 1 : 0), alloc);
 }
 
@@ -308,13 +315,16 @@ void service(Value& service, const Value& old, std::string_view subresource, con
       for (Value& port : ports->GetArray()) json::remove(port, "nodePort");
     }
   }
-  if (needs_health_port(old) && !needs_health_port(service) && same("healthCheckNodePort")) json::remove(spec, "healthCheckNodePort");
+  if (needs_health_port(old) && !needs_health_port(service) && same("healthCheckNodePort"))
+    json::remove(spec, "healthCheckNodePort");
   if (old_type == "LoadBalancer" && type != "LoadBalancer") {
     if (same("allocateLoadBalancerNodePorts")) json::remove(spec, "allocateLoadBalancerNodePorts");
     if (same("loadBalancerClass")) json::remove(spec, "loadBalancerClass");
   }
-  if (externally_accessible(old) && !externally_accessible(service) && same("externalTrafficPolicy")) json::remove(spec, "externalTrafficPolicy");
-  if (type != "LoadBalancer") json::set(json::ensure_object(service, {"status"}, alloc), "loadBalancer", Value(rapidjson::kObjectType), alloc);
+  if (externally_accessible(old) && !externally_accessible(service) && same("externalTrafficPolicy"))
+    json::remove(spec, "externalTrafficPolicy");
+  if (type != "LoadBalancer")
+    json::set(json::ensure_object(service, {"status"}, alloc), "loadBalancer", Value(rapidjson::kObjectType), alloc);
 }
 
 void new_signing_request(Value& request, const Preparation& preparation, Allocator& alloc) {
@@ -329,7 +339,8 @@ void new_signing_request(Value& request, const Preparation& preparation, Allocat
   if (!user.name.empty()) json::set(spec, "username", user.name, alloc);
   if (!user.uid.empty()) json::set(spec, "uid", user.uid, alloc);
   if (!user.groups.empty()) json::set(spec, "groups", list(user.groups), alloc);
-  for (const auto& [key, values] : user.extra) json::set(json::ensure_object(spec, {"extra"}, alloc), key, list(values), alloc);
+  for (const auto& [key, values] : user.extra)
+    json::set(json::ensure_object(spec, {"extra"}, alloc), key, list(values), alloc);
 }
 
 void signing_request(Value& request, const Value& old, std::string_view subresource, const Preparation& preparation,
@@ -339,12 +350,15 @@ void signing_request(Value& request, const Value& old, std::string_view subresou
     stamp_conditions(request, old, preparation.now, alloc);
     Value conditions = json::copy(member(request, {"status", "conditions"}), alloc);
     restore(request, old, "status", alloc);
-    if (!conditions.IsNull()) json::set(json::ensure_object(request, {"status"}, alloc), "conditions", std::move(conditions), alloc);
+    if (!conditions.IsNull())
+      json::set(json::ensure_object(request, {"status"}, alloc), "conditions", std::move(conditions), alloc);
   } else if (subresource == "status") {
     keep_conditions(request, old, "Approved", alloc);
     keep_conditions(request, old, "Denied", alloc);
     stamp_conditions(request, old, preparation.now, alloc);
   }
 }
+
+std::string_view qos_class_of(const Value& pod) { return qos_class(pod); }
 
 }  // namespace knarr::apiserver::prepare

@@ -43,5 +43,8 @@ void service(json::Value& service, const json::Value& old, std::string_view subr
 void signing_request(json::Value& request, const json::Value& old, std::string_view subresource,
                      const Preparation& preparation, json::Allocator& alloc);
 
+// The class of service that a pod's resources make: Guaranteed, Burstable, BestEffort.
+std::string_view qos_class_of(const json::Value& pod);
+
 }  // namespace prepare
 }  // namespace knarr::apiserver

@@ -13,8 +13,9 @@ Rest::Impl::Change Rest::Impl::through_scale(const schema::Resource& resource, C
     const Value* wanted = json::find(scale, {"spec", "replicas"});
     const int64_t replicas = wanted && wanted->IsInt64() ? wanted->GetInt64() : 0;
     if (replicas < 0 && !resource.custom)  // those say themselves what they take
-      return invalid_error(schema::scale_resource(), json::get_string(old, {"metadata", "name"}),
-                           {cause_invalid("spec.replicas", std::to_string(replicas), "must be greater than or equal to 0")});
+      return invalid_error(
+          schema::scale_resource(), json::get_string(old, {"metadata", "name"}),
+          {cause_invalid("spec.replicas", std::to_string(replicas), "must be greater than or equal to 0")});
     Document object = json::copy(old);
     auto& alloc = object.GetAllocator();
     schema::set_scale(resource, replicas, object, alloc);

@@ -103,7 +103,8 @@ ServiceAddresses::ServiceAddresses(const store::Store& store, store::ResourceId 
     network.base.resize(network.family == "IPv4" ? 4 : 16);
     network.prefix = std::atoi(cidr.c_str() + slash + 1);
     const int family = network.family == "IPv4" ? AF_INET : AF_INET6;
-    if (inet_pton(family, cidr.substr(0, slash).c_str(), network.base.data()) == 1) networks_.push_back(std::move(network));
+    if (inet_pton(family, cidr.substr(0, slash).c_str(), network.base.data()) == 1)
+      networks_.push_back(std::move(network));
   }
 }
 
@@ -157,7 +158,9 @@ class ServiceAddresses::Allocation {
   std::string type() const { return std::string(json::get_string(service_, {"spec", "type"})); }
   std::string old_type() const { return old_ ? std::string(json::get_string(*old_, {"spec", "type"})) : ""; }
   std::string text(std::string_view key) const { return std::string(json::get_string(service_, {"spec", key})); }
-  std::string old_text(std::string_view key) const { return old_ ? std::string(json::get_string(*old_, {"spec", key})) : ""; }
+  std::string old_text(std::string_view key) const {
+    return old_ ? std::string(json::get_string(*old_, {"spec", key})) : "";
+  }
   std::vector<std::string> list(std::string_view key) const { return texts(member(service_, {"spec", key})); }
   std::vector<std::string> old_list(std::string_view key) const {
     return old_ ? texts(member(*old_, {"spec", key})) : std::vector<std::string>();
@@ -171,8 +174,10 @@ class ServiceAddresses::Allocation {
   // Clients that send a service as they wrote it first leave out what it was given since.
   void take_over() {
     if (old_type() != "ExternalName" && type() != "ExternalName") {
-      if (text("clusterIP").empty() && !old_text("clusterIP").empty()) json::set(spec(), "clusterIP", old_text("clusterIP"), alloc_);
-      if (list("clusterIPs").empty() && !old_list("clusterIPs").empty()) set_texts(spec(), "clusterIPs", old_list("clusterIPs"), alloc_);
+      if (text("clusterIP").empty() && !old_text("clusterIP").empty())
+        json::set(spec(), "clusterIP", old_text("clusterIP"), alloc_);
+      if (list("clusterIPs").empty() && !old_list("clusterIPs").empty())
+        set_texts(spec(), "clusterIPs", old_list("clusterIPs"), alloc_);
     }
     if (has_node_ports(old_type()) && has_node_ports(type())) take_over_ports();
     if (needs_health_port(*old_) && needs_health_port(service_) && number("healthCheckNodePort") == 0) {
@@ -187,13 +192,15 @@ class ServiceAddresses::Allocation {
     if (!before.IsArray() || !ports || !ports->IsArray()) return;
     std::map<std::string_view, int64_t> by_name;
     std::set<int64_t> used;
-    for (const Value& port : before.GetArray()) by_name[json::get_string(port, "name")] = json::get_int(port, "nodePort");
+    for (const Value& port : before.GetArray())
+      by_name[json::get_string(port, "name")] = json::get_int(port, "nodePort");
     for (const Value& port : ports->GetArray()) {
       if (const int64_t number = json::get_int(port, "nodePort"); number != 0) used.insert(number);
     }
     for (Value& port : ports->GetArray()) {
       const auto known = by_name.find(json::get_string(port, "name"));
-      if (json::get_int(port, "nodePort") == 0 && known != by_name.end() && known->second != 0 && !used.contains(known->second))
+      if (json::get_int(port, "nodePort") == 0 && known != by_name.end() && known->second != 0 &&
+          !used.contains(known->second))
         json::set(port, "nodePort", Value(known->second), alloc_);
     }
   }
@@ -219,11 +226,17 @@ class ServiceAddresses::Allocation {
     const bool headless = text("clusterIP") == kNone, selects = has_selector();
     if (text("ipFamilyPolicy").empty()) {
       const std::string before = old_text("ipFamilyPolicy");
-      json::set(spec(), "ipFamilyPolicy", !before.empty() ? before : headless && !selects ? "RequireDualStack" : "SingleStack", alloc_);
+      json::set(spec(), "ipFamilyPolicy",
+                !before.empty()        ? before
+                : headless && !selects ? "RequireDualStack"
+                                       : "SingleStack",
+                alloc_);
     }
     const std::string policy = text("ipFamilyPolicy");
     std::vector<std::string> addresses = list("clusterIPs"), wanted = list("ipFamilies");
-    const auto bad_policy = [&](std::string_view what) { return invalid(cause_invalid("spec.ipFamilyPolicy", quoted(policy), what)); };
+    const auto bad_policy = [&](std::string_view what) {
+      return invalid(cause_invalid("spec.ipFamilyPolicy", quoted(policy), what));
+    };
     if (old_ && policy == "SingleStack") {
       if (addresses.size() > 1 && addresses == old_list("clusterIPs")) {
         addresses.resize(1);
@@ -258,10 +271,12 @@ class ServiceAddresses::Allocation {
         return bad_policy("this cluster is not configured for dual-stack services");
       for (size_t i = 0; i < wanted.size(); ++i) {
         if (!addresses_.network(wanted[i]))
-          return invalid(cause_invalid(fmt::format("spec.ipFamilies[{}]", i), quoted(wanted[i]), "not configured on this cluster"));
+          return invalid(cause_invalid(fmt::format("spec.ipFamilies[{}]", i), quoted(wanted[i]),
+                                       "not configured on this cluster"));
       }
       if (wanted.empty()) wanted.push_back(preferred);
-      if (policy != "SingleStack" && wanted.size() == 1 && addresses_.networks_.size() == 2) wanted.push_back(other_family(wanted[0]));
+      if (policy != "SingleStack" && wanted.size() == 1 && addresses_.networks_.size() == 2)
+        wanted.push_back(other_family(wanted[0]));
     }
     set_texts(spec(), "ipFamilies", wanted, alloc_);
     return Status::OK();
@@ -270,8 +285,9 @@ class ServiceAddresses::Allocation {
   Status cluster_addresses() {
     std::vector<std::string> addresses = list("clusterIPs");
     if (!addresses.empty() && addresses[0] == kNone) return Status::OK();
-    const std::vector<std::string> wanted = list("ipFamilies"),
-                                   before = old_type() == "ExternalName" ? std::vector<std::string>() : old_list("clusterIPs");
+    const std::vector<std::string> wanted = list("ipFamilies"), before = old_type() == "ExternalName"
+                                                                             ? std::vector<std::string>()
+                                                                             : old_list("clusterIPs");
     const std::vector<std::string> asked = addresses;
     addresses.resize(std::max(addresses.size(), wanted.size()));
     for (size_t i = 0; i < wanted.size(); ++i) {
@@ -296,7 +312,8 @@ class ServiceAddresses::Allocation {
     const bool parsed = inet_pton(bytes.size() == 4 ? AF_INET : AF_INET6, address.c_str(), bytes.data()) == 1;
     if (!parsed) return Status::OK();  // validation tells what is wrong with it
     const auto refused = [&](std::string_view why) {
-      return invalid(cause_invalid("spec.clusterIPs", json_list(asked), fmt::format("failed to allocate IP {}: {}", address, why)));
+      return invalid(cause_invalid("spec.clusterIPs", json_list(asked),
+                                   fmt::format("failed to allocate IP {}: {}", address, why)));
     };
     if (!network.contains(bytes)) return refused("the provided network does not match the current range");
     if (!addresses_.take(address, reservation_)) return refused("provided IP is already allocated");
@@ -315,9 +332,10 @@ class ServiceAddresses::Allocation {
       const std::string address = network.at(offset);
       if (addresses_.take(address, reservation_)) return address;
     }
-    return Status(500, reason::kInternalError,
-                  fmt::format("Internal error occurred: failed to allocate a serviceIP for Service \"{}\": range is full",
-                              json::get_string(service_, {"metadata", "name"})));
+    return Status(
+        500, reason::kInternalError,
+        fmt::format("Internal error occurred: failed to allocate a serviceIP for Service \"{}\": range is full",
+                    json::get_string(service_, {"metadata", "name"})));
   }
 
   Status node_ports() {
@@ -358,7 +376,8 @@ class ServiceAddresses::Allocation {
         return invalid(cause_invalid(fmt::format("spec.ports[{}].nodePort", at), std::to_string(number), why));
       };
       if (number < kFirstPort || number > kLastPort)
-        return refused(fmt::format("provided port is not in the valid range. The range of valid ports is {}-{}", kFirstPort, kLastPort));
+        return refused(fmt::format("provided port is not in the valid range. The range of valid ports is {}-{}",
+                                   kFirstPort, kLastPort));
       if (!addresses_.take(std::to_string(number), reservation_)) return refused("provided port is already allocated");
       own.insert(number);
     }
@@ -389,10 +408,12 @@ class ServiceAddresses::Allocation {
       return Status::OK();
     }
     if (addresses_.take(std::to_string(port), reservation_)) return Status::OK();
-    return Status(500, reason::kInternalError,
-                  fmt::format("Internal error occurred: failed to allocate requested HealthCheck NodePort {}: provided port is already "
-                              "allocated",
-                              port));
+    return Status(
+        500, reason::kInternalError,
+        fmt::format(
+            "Internal error occurred: failed to allocate requested HealthCheck NodePort {}: provided port is already "
+            "allocated",
+            port));
   }
 
   int64_t number(std::string_view key) const { return json::get_int(member(service_, {"spec"}), key); }

@@ -1,7 +1,7 @@
 // Addresses and ports that services get of their own: cluster IPs from the service networks, ports of all nodes.
 //
-// What is taken is told by the index of the services, so that nothing is kept twice and nothing can leak; what a write that is
-// still on its way has been given is held by its Reservation. Thread-safe.
+// What is taken is told by the index of the services, so that nothing is kept twice and nothing can leak; what a write
+// that is still on its way has been given is held by its Reservation. Thread-safe.
 #pragma once
 
 #include <set>
@@ -35,8 +35,8 @@ class ServiceAddresses {
   // `cidrs`: networks, one of a family, the first is preferred ("10.96.0.0/16,fd00::/108").
   ServiceAddresses(const store::Store& store, store::ResourceId services, std::string_view cidrs);
 
-  // Fills in families, addresses and node ports that the service needs and has not, or takes those it asks for. `old` is null
-  // on create. Errors: Invalid, as upstream words it.
+  // Fills in families, addresses and node ports that the service needs and has not, or takes those it asks for. `old`
+  // is null on create. Errors: Invalid, as upstream words it.
   Result<Reservation> allocate(json::Value& service, const json::Value* old, json::Allocator& alloc);
 
  private:

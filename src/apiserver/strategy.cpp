@@ -3,7 +3,6 @@
 #include <map>
 #include <string_view>
 
-
 namespace knarr::apiserver {
 
 namespace {
@@ -32,8 +31,10 @@ const std::map<std::string_view, Strategy>& table() {
       {"namespaces", {.returns_deleted = true, .prepare_create = prepare::new_namespace}},
       {"services", {.create_on_update = true, .returns_deleted = true, .prepare_update = prepare::service}},
       {"serviceaccounts", {.returns_deleted = true}},
-      {"persistentvolumes", {.returns_deleted = true, .prepare_create = prepare::new_volume, .prepare_update = prepare::volume}},
-      {"persistentvolumeclaims", {.returns_deleted = true, .prepare_create = prepare::new_claim, .prepare_update = prepare::claim}},
+      {"persistentvolumes",
+       {.returns_deleted = true, .prepare_create = prepare::new_volume, .prepare_update = prepare::volume}},
+      {"persistentvolumeclaims",
+       {.returns_deleted = true, .prepare_create = prepare::new_claim, .prepare_update = prepare::claim}},
       {"podtemplates", {.returns_deleted = true, .generation = true}},
       {"resourcequotas", {.returns_deleted = true}},
       {"endpoints", {.create_on_update = true}},
@@ -41,12 +42,15 @@ const std::map<std::string_view, Strategy>& table() {
       {"events.events.k8s.io", {.create_on_update = true, .lazy = true}},
       {"limitranges", {.create_on_update = true}},
       {"replicationcontrollers", {.generation = true, .orphans_by_default = true}},
-      {"daemonsets.apps", {.generation = true, .prepare_create = prepare::new_daemon_set, .prepare_update = prepare::daemon_set}},
+      {"daemonsets.apps",
+       {.generation = true, .prepare_create = prepare::new_daemon_set, .prepare_update = prepare::daemon_set}},
       {"deployments.apps", {.generation = true}},
       {"replicasets.apps", {.generation = true}},
-      {"statefulsets.apps", {.generation = true, .prepare_create = prepare::new_stateful_set, .prepare_update = prepare::stateful_set}},
+      {"statefulsets.apps",
+       {.generation = true, .prepare_create = prepare::new_stateful_set, .prepare_update = prepare::stateful_set}},
       {"jobs.batch", {.generation = true, .orphans_by_default = true, .prepare_create = prepare::new_job}},
-      {"certificatesigningrequests.certificates.k8s.io", {.prepare_create = prepare::new_signing_request, .prepare_update = prepare::signing_request}},
+      {"certificatesigningrequests.certificates.k8s.io",
+       {.prepare_create = prepare::new_signing_request, .prepare_update = prepare::signing_request}},
       {"cronjobs.batch", {.generation = true}},
       {"leases.coordination.k8s.io", {.create_on_update = true, .unconditional_update = false}},
       {"endpointslices.discovery.k8s.io", {.generation = true}},

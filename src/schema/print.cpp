@@ -358,6 +358,8 @@ constexpr Column kNameAndAge[] = {
 std::string special_field(const Resource& resource, const Value& object, std::string_view field) {
   if (resource.kind == "Event" && field == "source")
     return or_else(std::string(json::get_string(object, {"source", "component"})), json::get_string(object, "reportingComponent"));
+  if (resource.kind == "Job" && field == "status.successful")
+    return std::to_string(printing::int_at(object, {"status", "succeeded"}));
   if (resource.kind == "Pod" && field == "status.podIPs") {
     for (const Value& ip : items(child(object, "status"), "podIPs")) return std::string(json::get_string(ip, "ip"));
   }

@@ -52,6 +52,8 @@ KNOWN = [
     # What runs here and not beside upstream's API server alone, or the other way around: controllers.
     ("", "/resourcequotas", ".status"), ("", "/resourcequotas", ".cells"),
     ("", "/poddisruptionbudgets", ".status"), ("", "/poddisruptionbudgets", ".cells"),
+    ("", "/resourcequotas", "managedFields"), ("", "/poddisruptionbudgets", "managedFields"),
+    ("GET", "/kinds/events", ".items: UP"), ("GET", "/kinds/events", ".rows: UP"),
     ("", "/flowschemas", ".status"), ("", "/flowschemas", ".cells"), ("", "/flowschemas", "managedFields"),
     ("", "/apiservices", ".status"), ("", "/apiservices", ".cells"), ("", "/apiservices", "managedFields"),
     # Upstream's rows show metadata of its internal version, which has other annotations; HPA v1's metrics stand in another order.
@@ -336,7 +338,7 @@ def main():
             up_dir, kn_dir = os.path.join(work, "upstream"), os.path.join(work, "knarr")
             subprocess.run([os.path.join(HERE, "apiserver.sh"), up_dir, str(up_port)], check=True, stdin=subprocess.DEVNULL)
             pids = [int(open(os.path.join(up_dir, name)).read()) for name in ("apiserver.pid", "kine.pid")]
-            own = subprocess.Popen([knarr, "server", "--disable-agent", "--data-dir", kn_dir, "--listen", f"127.0.0.1:{kn_port}", "--service-cidr", "10.96.0.0/16"])
+            own = subprocess.Popen([knarr, "server", "--disable-agent", "--data-dir", kn_dir, "--listen", f"127.0.0.1:{kn_port}", "--service-cidr", "10.96.0.0/16", "--cluster-cidr", "10.97.0.0/16"])
             while not os.path.exists(os.path.join(kn_dir, "kubeconfig")):
                 if own.poll() is not None:
                     sys.exit("knarr did not start")
