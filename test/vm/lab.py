@@ -135,7 +135,7 @@ class Machine:
         self.words = run
         self.api_port = free_port()
         self.process = None
-        self.boots = 0
+        self.boots = self.told = 0  # told: the last boot whose time was printed
         self.started = 0.0
 
     def command(self):
@@ -277,7 +277,7 @@ class Machine:
         return json.loads(self.kubectl("get", *arguments, "-o", "json"))
 
     def wait_ready(self, path="/var/lib/knarr/kubeconfig", node=None, seconds=90):
-        """Until the node is Ready; prints what it took since power-on."""
+        """Until the node is Ready; prints once what it took since power-on."""
         wait_until(f"machine {self.name}: kubeconfig", lambda: self.fetch_kubeconfig(path), seconds)
         def ready():
             if not self.alive():
@@ -289,6 +289,9 @@ class Machine:
         except AssertionError as error:
             journal = self.run("journalctl -u knarr --no-pager 2>/dev/null | tail -n 40", check=False)[1] if self.alive() else ""
             raise AssertionError(f"{error}\n{journal}{self.console()}") from None
+        if self.told == self.boots:
+            return
+        self.told = self.boots
         up = float(self.run("cat /proc/uptime").split()[0])
         print(f"   {self.name}: boot {self.boots}: Ready {time.monotonic() - self.started:.1f} s after power-on (kernel's clock {up:.1f} s)", file=sys.stderr, flush=True)
 
