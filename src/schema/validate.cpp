@@ -223,8 +223,10 @@ void any_kind(const Resource& resource, const json::Value& object, const json::V
   };
   meta::ObjectMeta before;
   if (old != nullptr) before = meta_of(*old);
-  object_meta(meta_of(object), old != nullptr ? &before : nullptr, resource.namespaced,
-              resource.group == "rbac.authorization.k8s.io" ? names::path_segment_name : names::dns1123_subdomain, errors);
+  NameRule rule = names::dns1123_subdomain;
+  if (resource.group == "rbac.authorization.k8s.io") rule = names::path_segment_name;
+  if (resource.kind == "IPAddress") rule = [](std::string_view name) { return names::ip(name, true); };
+  object_meta(meta_of(object), old != nullptr ? &before : nullptr, resource.namespaced, rule, errors);
 }
 
 Rules rules_of(std::string_view type) {
