@@ -292,6 +292,13 @@ class FakeApi {
   std::map<std::string, std::string> pods_;
 };
 
+// The fake API hands what it tells of pods to whoever watches: nobody else may.
+class SourcesWithoutServices : public ApiSources {
+ public:
+  using ApiSources::ApiSources;
+  std::vector<std::shared_ptr<const core::Service>> services(const std::string&) override { return {}; }
+};
+
 // Pods on all of these, in a temporary directory.
 class FakeNode {
  public:
@@ -337,7 +344,7 @@ class FakeNode {
   FakeHandlers handlers;
   std::shared_ptr<FakeEvents> events = std::make_shared<FakeEvents>();
   client::Timers timers;
-  ApiSources sources{api.transport, Clock::system()};
+  SourcesWithoutServices sources{api.transport, Clock::system()};
   std::shared_ptr<client::Informer<core::Pod>> informer;
   std::unique_ptr<Pods> pods;
 
