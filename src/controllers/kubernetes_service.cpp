@@ -48,9 +48,14 @@ Status publish_api(client::Transport& transport, const ApiAddress& api) {
        true},
   };
   for (const Object& object : objects) {
-    Status status = transport.create(object.resource, object.ns, "", object.body).status();
-    if (status.is(reason::kAlreadyExists)) {
-      status = object.kept_up ? transport.update(object.resource, object.ns, "kubernetes", object.body).status() : Status();
+    // Asked for first: to create the service again is refused for its address, which it holds itself.
+    if (!object.kept_up && transport.get(object.resource, object.ns, "kubernetes").ok()) continue;
+    // Looked for first: a second service of that address is refused for the address, not for its name.
+    Status status = transport.get(object.resource, object.ns, "kubernetes").status();
+    if (status.is(reason::kNotFound)) {
+      status = transport.create(object.resource, object.ns, "", object.body).status();
+    } else if (status.ok() && object.kept_up) {
+      status = transport.update(object.resource, object.ns, "kubernetes", object.body).status();
     }
     if (!status.ok()) return status.with_context(fmt::format("publish the API as {} kubernetes", object.resource.plural));
   }
