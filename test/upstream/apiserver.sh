@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Starts upstream's kube-apiserver over kine/SQLite in a directory and waits until it is ready: apiserver.sh DIR PORT
 # Leaves DIR/{ca.crt,admin.crt,admin.key,kubeconfig}, DIR/kine.pid, DIR/apiserver.pid and DIR/ready-ms; stops with `kill` of both pids.
+# DISABLED_PLUGINS: admission plugins that are off; by default ServiceAccount, since nobody makes accounts there.
 set -euo pipefail
 dir=${1:?usage: apiserver.sh DIR PORT}
 port=${2:?usage: apiserver.sh DIR PORT}
@@ -28,7 +29,7 @@ for _ in $(seq 100); do [[ -S kine.sock ]] && break; sleep 0.05; done
 "$apiserver" --etcd-servers="unix://$dir/kine.sock" --bind-address=127.0.0.1 --secure-port="$port" --advertise-address=127.0.0.1 \
   --tls-cert-file=server.crt --tls-private-key-file=server.key --client-ca-file=ca.crt --authorization-mode=Node,RBAC \
   --service-account-issuer=https://kubernetes.default.svc.cluster.local --service-account-key-file=sa.key --service-account-signing-key-file=sa.key \
-  --service-cluster-ip-range=10.96.0.0/16 --allow-privileged --disable-admission-plugins=ServiceAccount --enable-admission-plugins=NodeRestriction \
+  --service-cluster-ip-range=10.96.0.0/16 --allow-privileged --disable-admission-plugins="${DISABLED_PLUGINS-ServiceAccount}" --enable-admission-plugins=NodeRestriction \
   --endpoint-reconciler-type=none >apiserver.log 2>&1 &
 echo $! >apiserver.pid
 for _ in $(seq 1200); do

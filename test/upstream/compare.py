@@ -54,6 +54,7 @@ KNOWN = [
     ("", "/poddisruptionbudgets", ".status"), ("", "/poddisruptionbudgets", ".cells"),
     ("", "/resourcequotas", "managedFields"), ("", "/poddisruptionbudgets", "managedFields"),
     ("GET", "/kinds/events", ".items: UP"), ("GET", "/kinds/events", ".rows: UP"),
+    ("PATCH", "/controllerrevisions/", ""),  # upstream compares the bytes of the data, and a patch writes them anew
     ("", "/flowschemas", ".status"), ("", "/flowschemas", ".cells"), ("", "/flowschemas", "managedFields"),
     ("", "/apiservices", ".status"), ("", "/apiservices", ".cells"), ("", "/apiservices", "managedFields"),
     # Upstream's rows show metadata of its internal version, which has other annotations; HPA v1's metrics stand in another order.
@@ -177,7 +178,7 @@ def requests():
     yield "DELETE", "/api/v1/namespaces", None, {}
 
 
-GROUPS = {"base": requests, "apply": apply_requests.requests, "forms": form_requests.requests, "parts": part_requests.requests, "auth": auth_requests.requests, "discovery": kind_requests.discovery, "kinds": kind_requests.requests,
+GROUPS = {"base": requests, "apply": apply_requests.requests, "forms": form_requests.requests, "parts": part_requests.requests, "auth": auth_requests.requests, "discovery": kind_requests.discovery, "kinds": kind_requests.requests, "services": kind_requests.services, "certificates": kind_requests.certificates,
           "crd": crd_requests.requests, "workloads": workload_requests.requests, "admission": admission_requests.requests}
 
 
@@ -217,6 +218,7 @@ def cleaned(value):
     if isinstance(value, str):
         value = re.sub(r"^\d+s$", "<age>", value)
         value = re.sub(r"10\.96\.\d+\.\d+", "<service address>", value)
+        value = re.sub(r"kube-api-access-[a-z0-9]{5}", "kube-api-access-<random>", value)
         value = re.sub(r"in record \(\d+\)", "in record (<revision>)", value)
         value = value.replace("kube-apiserver-1.36.3", "kube-apiserver")  # as upstream's calls itself after its binary
         return re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}", "<uid>", re.sub(r"20\d\d-\d\d-\d\dT[\d:]+Z", "<time>", value))
@@ -329,6 +331,11 @@ def free_port():
         return s.getsockname()[1]
 
 
+def make_account(up, namespace):
+    """What upstream's controllers make, and knarr's own: pods are refused without it."""
+    up.send("POST", f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "default"}}, {})
+
+
 def main():
     knarr = sys.argv[1] if len(sys.argv) > 1 else os.path.join(ROOT, "build/release/knarr")
     with tempfile.TemporaryDirectory(prefix="knarr-compare-") as work:
@@ -336,7 +343,8 @@ def main():
         try:
             up_port, kn_port = free_port(), free_port()
             up_dir, kn_dir = os.path.join(work, "upstream"), os.path.join(work, "knarr")
-            subprocess.run([os.path.join(HERE, "apiserver.sh"), up_dir, str(up_port)], check=True, stdin=subprocess.DEVNULL)
+            subprocess.run([os.path.join(HERE, "apiserver.sh"), up_dir, str(up_port)], check=True, stdin=subprocess.DEVNULL,
+                           env={**os.environ, "DISABLED_PLUGINS": ""})
             pids = [int(open(os.path.join(up_dir, name)).read()) for name in ("apiserver.pid", "kine.pid")]
             own = subprocess.Popen([knarr, "server", "--disable-agent", "--data-dir", kn_dir, "--listen", f"127.0.0.1:{kn_port}", "--service-cidr", "10.96.0.0/16", "--cluster-cidr", "10.97.0.0/16"])
             while not os.path.exists(os.path.join(kn_dir, "kubeconfig")):
@@ -345,6 +353,7 @@ def main():
                 time.sleep(0.05)
             up = Server(up_port, f"{up_dir}/ca.crt", f"{up_dir}/admin.crt", f"{up_dir}/admin.key")
             kn = Server(kn_port, f"{kn_dir}/pki/ca.crt", f"{kn_dir}/pki/admin.crt", f"{kn_dir}/pki/admin.key")
+            make_account(up, "default")
             count = unknown = 0
             for method, path, body, headers in chosen_requests():
                 if method == "WAIT":
@@ -353,6 +362,8 @@ def main():
                     continue
                 count += 1
                 found = [d for d in compare(up, kn, method, path, body, headers) if not known(method, path, d)]
+                if (method, path) == ("POST", "/api/v1/namespaces") and isinstance(body, dict):
+                    make_account(up, body.get("metadata", {}).get("name", ""))
                 if found:
                     unknown += len(found)
                     print(f"{method} {path} {json.dumps(body)[:100] if body else ''}")
