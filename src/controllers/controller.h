@@ -16,11 +16,9 @@
 
 namespace knarr::controllers {
 
-using api::core::v1::ConfigMap;
 using api::core::v1::Namespace;
 using api::core::v1::Node;
 using api::core::v1::Pod;
-using api::core::v1::ServiceAccount;
 
 struct Context {
   const Options& options;

@@ -41,53 +41,62 @@ class NamespaceController : public Controller {
       : context_(context),
         rest_(*context.options.rest),
         store_(rest_.store()),
-        namespaces_(context.informers.of<Namespace>()),
-        accounts_(context.informers.of<ServiceAccount>()),
-        config_maps_(context.informers.of<ConfigMap>()),
-        pods_(context.informers.of<Pod>()) {
+        publications_(*context.publications),
+        namespaces_(store_.resource("namespaces")),
+        accounts_(store_.resource("serviceaccounts")),
+        config_maps_(store_.resource("configmaps")) {
     request_.user = auth::internal_user("namespace-controller");
   }
 
   void watch(client::WorkQueue& queue) override {
-    auto add_namespace = [&queue](const auto& object) { queue.add(object->metadata.namespace_); };
-    namespaces_->add_handlers({.add = [&queue](const auto& ns) { queue.add(ns->metadata.name); },
-                               .update = [&queue](const auto&, const auto& ns) { queue.add(ns->metadata.name); },
-                               .remove = {}});
-    accounts_->add_handlers({.add = {}, .update = {}, .remove = [add_namespace](const auto& account) {
-                               if (account->metadata.name == kAccount) add_namespace(account);
-                             }});
-    auto root_changed = [add_namespace](const auto& map) {
-      if (map->metadata.name == kRootCa) add_namespace(map);
-    };
-    config_maps_->add_handlers({.add = {},
-                                .update = [root_changed](const auto&, const auto& map) { root_changed(map); },
-                                .remove = root_changed});
-    // The last pod that goes is what a namespace mostly waits for.
-    pods_->add_handlers({.add = {}, .update = {}, .remove = [this, add_namespace](const auto& pod) {
-                           auto ns = namespaces_->get(pod->metadata.namespace_);
-                           if (ns && ns->metadata.deletionTimestamp) add_namespace(pod);
-                         }});
+    publications_.subscribe("namespaces", {.event =
+                                               [&queue](const auto&, const auto& event) {
+                                                 if (event.type != store::EventType::kDeleted)
+                                                   queue.add(event.object->key);
+                                               },
+                                           .present = [&queue](const auto&, const auto& ns) { queue.add(ns->key); }});
+    publications_.subscribe("configmaps", {.event =
+                                               [&queue](const auto&, const auto& event) {
+                                                 const auto [ns, name] = apiserver::split_key(event.object->key);
+                                                 if (name == kRootCa) queue.add(ns);
+                                               },
+                                           .present = {}});
+    // What goes may be the last that a namespace waited for.
+    publications_.subscribe("", {.event =
+                                     [this, &queue](const auto& resource, const auto& event) {
+                                       if (event.type != store::EventType::kDeleted || !resource.namespaced) return;
+                                       const auto [ns, name] = apiserver::split_key(event.object->key);
+                                       const bool account =
+                                           resource.storage_name == "serviceaccounts" && name == kAccount;
+                                       const store::ObjectPtr object = store_.get(namespaces_, ns);
+                                       if (object && (account || seems_deleting(*object))) queue.add(ns);
+                                     },
+                                 .present = {}});
   }
 
   Status reconcile(const std::string& key, client::WorkQueue& queue) override {
-    auto ns = namespaces_->get(key);
-    if (!ns) return {};
-    if (ns->metadata.deletionTimestamp) return finish(*ns, queue);
+    const store::ObjectPtr object = store_.get(namespaces_, key);
+    if (!object) return {};
+    KNARR_ASSIGN(const Namespace ns, api::decode_as<Namespace>(object->value));
+    if (ns.metadata.deletionTimestamp) return finish(ns, queue);
     KNARR_RETURN_IF_ERROR(ensure_account(key));
     return ensure_root_ca(key);
   }
 
  private:
   Status ensure_account(const std::string& ns) {
-    if (accounts_->get(ns, kAccount)) return {};
+    if (store_.get(accounts_, apiserver::object_key(ns, kAccount))) return {};
     std::string body = fmt::format(
         R"({{"apiVersion":"v1","kind":"ServiceAccount","metadata":{{"name":"{}","namespace":"{}"}}}})", kAccount, ns);
     return settled(context_.transport.create({"", "v1", "serviceaccounts", ""}, ns, kAccount, body).status());
   }
 
   Status ensure_root_ca(const std::string& ns) {
-    auto have = config_maps_->get(ns, kRootCa);
-    if (have && have->data.contains("ca.crt") && have->data.at("ca.crt") == context_.options.ca_pem) return {};
+    const store::ObjectPtr have = store_.get(config_maps_, apiserver::object_key(ns, kRootCa));
+    if (have) {
+      KNARR_ASSIGN(const json::Document map, json::parse(have->value));
+      if (json::get_string(map, {"data", "ca.crt"}) == context_.options.ca_pem) return {};
+    }
     json::Document body(rapidjson::kObjectType);
     auto& alloc = body.GetAllocator();
     json::set(body, "apiVersion", "v1", alloc);
@@ -120,8 +129,8 @@ class NamespaceController : public Controller {
     if (!remaining.empty()) {
       KNARR_RETURN_IF_ERROR(settled(report(ns, remaining)));
       if (!remaining.failures.empty()) return internal_error(remaining.failures[0]);
-      // Pods report their end by themselves; what waits for finalizers is looked at again with pauses that grow with
-      // the time that the namespace has waited already.
+      // What goes reports its end by itself; in case it does not, the namespace is looked at again with pauses that
+      // grow with the time that it has waited already.
       const auto waited = context_.options.clock->wall() - *ns.metadata.deletionTimestamp;
       queue.add_after(ns.metadata.name,
                       std::clamp(std::chrono::duration_cast<milliseconds>(waited / 4), kShortestPause, kLongestPause));
@@ -157,7 +166,7 @@ class NamespaceController : public Controller {
     }
     std::vector<apiserver::Removal> removals;
     for (const store::ObjectPtr& object : listed->objects) {
-      if (object->value.find("\"deletionTimestamp\":\"") != std::string::npos) continue;
+      if (seems_deleting(*object)) continue;
       const auto [in, name] = apiserver::split_key(object->key);
       removals.push_back({{&resource, "", in, name}, {.propagation_policy = "Background"}});
     }
@@ -168,7 +177,7 @@ class NamespaceController : public Controller {
     if (!left.ok() || left->objects.empty()) return;
     remaining.resources[fmt::format("{}.{}", resource.plural, resource.group)] = left->objects.size();
     for (const store::ObjectPtr& object : left->objects) {
-      if (object->value.find("\"finalizers\":[") == std::string::npos) continue;
+      if (!mentions(*object, "\"finalizers\":[")) continue;
       const auto document = json::parse(object->value);
       if (!document.ok()) continue;
       for (const std::string& finalizer : apiserver::finalizers_of(*document)) ++remaining.finalizers[finalizer];
@@ -229,10 +238,8 @@ class NamespaceController : public Controller {
   apiserver::Rest& rest_;
   store::Store& store_;
   apiserver::RequestContext request_;
-  std::shared_ptr<client::Informer<Namespace>> namespaces_;
-  std::shared_ptr<client::Informer<ServiceAccount>> accounts_;
-  std::shared_ptr<client::Informer<ConfigMap>> config_maps_;
-  std::shared_ptr<client::Informer<Pod>> pods_;
+  Publications& publications_;
+  const store::ResourceId namespaces_, accounts_, config_maps_;
 };
 
 }  // namespace

@@ -102,6 +102,44 @@ def classes():
     yield "POST", "/api/v1/nodes?dryRun=All", {"metadata": {"name": "n"}}, {}
 
 
+def quotas():
+    """In a namespace of its own; the status is written here, since upstream's server alone counts nothing."""
+    ns, dry = "/api/v1/namespaces/counted", "?dryRun=All"
+    yield "POST", "/api/v1/namespaces", {"metadata": {"name": "counted"}}, {}
+    quiet = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
+
+    def quota(name, hard, **spec):
+        yield "POST", ns + "/resourcequotas" + dry, {"metadata": {"name": name}, "spec": {"hard": hard, **spec}}, {}
+        yield "POST", ns + "/resourcequotas?includeObject=None", {"metadata": {"name": name}, "spec": {"hard": hard, **spec}}, quiet
+        yield "WAIT", ns + "/resourcequotas", f'"{name}"', {}
+        status = {"status": {"hard": hard, "used": {key: "0" for key in hard}}}
+        yield "PATCH", f"{ns}/resourcequotas/{name}/status?includeObject=None", status, {**MERGE, **quiet}
+
+    yield from quota("q", {"pods": "1", "requests.cpu": "1", "limits.memory": "1Gi", "count/secrets": "0", "services": "1",
+                           "services.nodeports": "1", "services.loadbalancers": "0", "requests.storage": "1Gi", "persistentvolumeclaims": "1",
+                           "slow.storageclass.storage.k8s.io/requests.storage": "500Mi", "count/deployments.apps": "0"})
+    full = resources({"cpu": "500m"}, {"memory": "512Mi"})
+    for container in [{}, resources({"cpu": "1"}), full, resources({"cpu": "1500m"}, {"memory": "2Gi"}), resources({}, {"cpu": "2", "memory": "1Gi"})]:
+        yield "POST", ns + "/pods" + dry, pod("p", container), {}
+    yield "POST", ns + "/pods" + dry, pod("i", full, initContainers=[{"name": "init", "image": "i", **resources({"cpu": "2"}, {"memory": "1Mi"})}]), {}
+    yield "POST", ns + "/secrets" + dry, {"metadata": {"name": "s"}}, {}
+    for spec in [{"type": "NodePort", "ports": [{"port": 80}, {"name": "b", "port": 81}]}, {"type": "LoadBalancer", "ports": [{"port": 80}]}]:
+        if "b" in str(spec["ports"]):
+            spec["ports"][0]["name"] = "a"
+        yield "POST", ns + "/services" + dry, {"metadata": {"name": "s"}, "spec": {"selector": {"a": "b"}, **spec}}, {}
+    for size, storage_class in [("2Gi", ""), ("800Mi", "slow"), ("400Mi", "slow")]:
+        yield "POST", ns + "/persistentvolumeclaims" + dry, claim("c", size, storageClassName=storage_class), {}
+    yield "POST", "/apis/apps/v1/namespaces/counted/deployments" + dry, {"metadata": {"name": "d"}, "spec": {
+        "selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}}, "spec": pod("x")["spec"]}}}, {}
+    yield "DELETE", ns + "/resourcequotas/q", None, {}
+    for name, spec in [("ends", {"scopes": ["Terminating"]}), ("best", {"scopes": ["BestEffort"]}), ("some", {"scopes": ["NotBestEffort"]}),
+                       ("high", {"scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "In", "values": ["never"]}]}})]:
+        yield from quota(name, {"pods": "0"}, **spec)
+        for body in [pod("p"), pod("p", full), pod("p", activeDeadlineSeconds=5), pod("p", priorityClassName="never")]:
+            yield "POST", ns + "/pods" + dry, body, {}
+        yield "DELETE", ns + "/resourcequotas/" + name, None, {}
+
+
 def evictions():
     pods, budgets = NS + "/pods", "/apis/policy/v1/namespaces/admitted/poddisruptionbudgets"
     body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "e"}}
@@ -123,5 +161,5 @@ def evictions():
 
 def requests():
     yield "POST", "/api/v1/namespaces", {"metadata": {"name": "admitted"}}, {}
-    for part in (limits, security, classes, evictions):
+    for part in (limits, security, classes, quotas, evictions):
         yield from part()
