@@ -49,8 +49,6 @@ Status publish_api(client::Transport& transport, const ApiAddress& api) {
   };
   for (const Object& object : objects) {
     // Asked for first: to create the service again is refused for its address, which it holds itself.
-    if (!object.kept_up && transport.get(object.resource, object.ns, "kubernetes").ok()) continue;
-    // Looked for first: a second service of that address is refused for the address, not for its name.
     Status status = transport.get(object.resource, object.ns, "kubernetes").status();
     if (status.is(reason::kNotFound)) {
       status = transport.create(object.resource, object.ns, "", object.body).status();
