@@ -1,5 +1,7 @@
 #include "negotiate.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
@@ -144,18 +146,31 @@ std::string media_type(std::string_view header) {
   return type;
 }
 
-Result<std::string> body_as_json(const http::Request& request) {
+std::string text_summary(std::string_view text) {
+  constexpr size_t kShown = 30;
+  if (text.empty()) return "<empty>";
+  const std::string_view shown = text.substr(0, kShown);
+  std::string out;
+  if (text.front() == '{') {
+    out = shown;
+  } else {
+    for (const unsigned char c : shown) out += fmt::format("{:02x}", c);
+  }
+  if (text.size() > kShown) out += " ...";
+  return out;
+}
+
+Result<std::string> body_as_json(const http::Request& request, std::string_view kind) {
   const std::string type = media_type(request.header("Content-Type"));
   if (type.empty() || type == "application/json" || type == "*/*") return request.body;
-  if (type == "application/yaml" || type == "application/x-yaml" || type == "text/yaml") {
-    KNARR_ASSIGN(const json::Document document, yaml::parse(request.body));
-    return json::dump(document);
-  }
-  if (type == "application/vnd.kubernetes.protobuf") {
-    KNARR_ASSIGN(const json::Document document, schema::decode_protobuf(request.body));
-    return json::dump(document);
-  }
-  return unsupported_media_type_error("application/json, application/yaml, application/vnd.kubernetes.protobuf");
+  const bool yaml = type == "application/yaml" || type == "application/x-yaml" || type == "text/yaml";
+  if (!yaml && type != kProtobuf)
+    return unsupported_media_type_error("application/json, application/yaml, application/vnd.kubernetes.protobuf");
+  auto document = yaml ? yaml::parse(request.body) : schema::decode_protobuf(request.body);
+  if (document.ok()) return json::dump(*document);
+  if (kind.empty()) return document.status();
+  return bad_request(fmt::format("the object provided is unrecognized (must be of type {}): {} ({})", kind,
+                                 document.status().message(), text_summary(request.body)));
 }
 
 }  // namespace knarr::apiserver

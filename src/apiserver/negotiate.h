@@ -39,7 +39,11 @@ enum class Forms {
 Result<Output> negotiate_output(const http::Request& request, Forms forms);
 
 // A body as JSON text, from JSON, YAML or Kubernetes' protobuf (what Go clients send); 415 for other content types.
-Result<std::string> body_as_json(const http::Request& request);
+// `kind` is what is expected, as errors of texts that are none name it; "" where nothing is.
+Result<std::string> body_as_json(const http::Request& request, std::string_view kind = {});
+
+// The beginning of a text that is no object, as upstream shows it in an error.
+std::string text_summary(std::string_view text);
 
 // Errors as the client wants them: a Status that stands in the answer as JSON is put into another form where that is asked for.
 void fit_status(const http::Request& request, http::Response& response);

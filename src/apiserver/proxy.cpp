@@ -97,8 +97,15 @@ Result<Place> place_of_pod(Rest& rest, const Target& target) {
 }
 
 // Addresses that serve a service's port of that name, "ip:port".
-std::vector<std::string> backends(Rest& rest, const Target& target, const std::string& service, std::string_view port_name, bool& any) {
-  std::vector<std::string> out;
+struct Backends {
+  std::vector<std::string> ready;
+  bool known = false;  // somebody keeps a list for the service
+  bool any = false;    // and it is not empty
+};
+Backends backends(Rest& rest, const Target& target, const std::string& service, std::string_view port_name) {
+  Backends found;
+  std::vector<std::string>& out = found.ready;
+  bool& any = found.any;
   const auto add = [&](const Value& ports, const auto& addresses) {
     for (const Value& port : ports.GetArray()) {
       if (json::get_string(port, "name") != port_name) continue;
@@ -107,8 +114,9 @@ std::vector<std::string> backends(Rest& rest, const Target& target, const std::s
     }
   };
   if (const auto endpoints = read(rest, "", "endpoints", target.ns, service); endpoints.ok()) {
+    found.known = true;
     const Value* subsets = json::find(*endpoints, "subsets");
-    if (!subsets || !subsets->IsArray()) return out;
+    if (!subsets || !subsets->IsArray()) return found;
     for (const Value& subset : subsets->GetArray()) {
       any = true;
       std::vector<std::string_view> ips;
@@ -118,16 +126,17 @@ std::vector<std::string> backends(Rest& rest, const Target& target, const std::s
         if (json::find(address, "targetRef")) ips.push_back(json::get_string(address, "ip"));  // only what is a pod
       add(*ports, ips);
     }
-    return out;
+    return found;
   }
   const schema::Resource* slices = schema::find_resource("discovery.k8s.io", "v1", "endpointslices");
-  if (!slices) return out;
+  if (!slices) return found;
   RequestContext context;
   ListParams params;
   params.label_selector = fmt::format("kubernetes.io/service-name={}", service);
   const auto listed = rest.list(context, {slices, "", target.ns, ""}, params);
-  if (!listed.ok()) return out;
+  if (!listed.ok()) return found;
   for (const auto& object : listed->objects) {
+    found.known = true;
     const auto slice = json::parse(object->value);
     if (!slice.ok()) continue;
     const Value *endpoints = json::find(*slice, "endpoints"), *ports = json::find(*slice, "ports");
@@ -143,7 +152,7 @@ std::vector<std::string> backends(Rest& rest, const Target& target, const std::s
     }
     add(*ports, ips);
   }
-  return out;
+  return found;
 }
 
 Result<Place> place_of_service(Rest& rest, const Target& target) {
@@ -161,11 +170,12 @@ Result<Place> place_of_service(Rest& rest, const Target& target) {
     if (!found) return unavailable(fmt::format("no service port {} found for service \"{}\"", port, id->name));
     port = json::get_string(*found, "name");
   }
-  bool any = false;
-  const auto addresses = backends(rest, target, id->name, port, any);
-  if (addresses.empty())
-    return unavailable(fmt::format("no endpoints available for service \"{}\"", any ? std::string(target.name) : id->name));
-  return Place{id->scheme, addresses[random_number() % addresses.size()]};
+  const Backends found = backends(rest, target, id->name, port);
+  if (!found.known) return not_found_error(*target.resource, id->name);
+  if (found.ready.empty())
+    return unavailable(
+        fmt::format("no endpoints available for service \"{}\"", found.any ? std::string(target.name) : id->name));
+  return Place{id->scheme, found.ready[random_number() % found.ready.size()]};
 }
 
 bool is_hop_by_hop(std::string_view name) {

@@ -4,6 +4,8 @@
 #include "knarr/codec/time.h"
 #include "knarr/codec/yaml.h"
 #include "knarr/schema/apply.h"
+#include "knarr/schema/custom.h"
+#include "knarr/schema/machinery.h"
 #include "rest_impl.h"
 
 namespace knarr::apiserver {
@@ -39,6 +41,7 @@ Result<Answer> Rest::Impl::apply(RequestContext& context, const Target& target, 
         "map[string]interface {{}}",
         config->IsArray() ? "array" : config->IsString() ? "string" : config->IsNumber() ? "number" : "bool"));
   const Status strict = check_duplicates(context, body);
+  if (target.subresource == "scale") return apply_scale(context, target, *config);
   const auto applied = [&](const json::Value* live) -> Result<Document> {
     const std::string time = format_time(now());
     auto made = schema::apply(resource, {context.field_manager, target.subresource, time}, context.force, live, *config);
@@ -68,6 +71,35 @@ Result<Answer> Rest::Impl::apply(RequestContext& context, const Target& target, 
     auto created = create(context, target, std::move(object), true);
     if (created.ok() || !created.status().is(reason::kAlreadyExists) || attempt == kAttempts) return created;
   }
+}
+
+// A scale is applied as an object of its own kind, which shows who owns the one field of the object that it is about.
+Result<Answer> Rest::Impl::apply_scale(RequestContext& context, const Target& target, const json::Value& config) {
+  const schema::Resource& resource = *target.resource;
+  const schema::ScalePaths* paths = resource.custom ? resource.custom->scale() : nullptr;
+  const std::string replicas = paths ? paths->spec_replicas : "spec.replicas";
+  const auto fields_of = [](const Document& object) { return json::find(object, {"metadata", "managedFields"}); };
+  const auto make = [&](const Document& old) -> Result<Document> {
+    Document scale = schema::scale_of(resource, old);
+    auto& scale_alloc = scale.GetAllocator();
+    if (json::Value fields = schema::managed_fields_to_scale(resource, replicas, fields_of(old), scale_alloc); !fields.IsNull())
+      json::set(metadata_of(scale, scale_alloc), "managedFields", std::move(fields), scale_alloc);
+    const std::string time = format_time(now());
+    KNARR_ASSIGN(const Document applied, schema::apply(schema::scale_resource(), {context.field_manager, "scale", time},
+                                                       context.force, &scale, config));
+    const auto take = [&](const Document&) -> Result<Document> { return json::copy(applied); };
+    KNARR_ASSIGN(Document object, through_scale(resource, take)(old));
+    auto& alloc = object.GetAllocator();
+    json::Value fields = schema::managed_fields_to_parent(resource, replicas, fields_of(old), fields_of(applied), alloc);
+    json::Value& metadata = metadata_of(object, alloc);
+    if (fields.IsNull()) {
+      json::remove(metadata, "managedFields");
+    } else {
+      json::set(metadata, "managedFields", std::move(fields), alloc);
+    }
+    return object;
+  };
+  return as_scale(resource, change(context, target, Checks::kApplied, make));
 }
 
 }  // namespace knarr::apiserver

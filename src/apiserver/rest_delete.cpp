@@ -186,6 +186,14 @@ Status check_preconditions(const schema::Resource& resource, std::string_view na
   return Status::OK();
 }
 
+// What Go calls a JSON value that is of another type than it wants.
+static std::string_view go_kind(const Value& value) {
+  if (value.IsString()) return "string";
+  if (value.IsBool()) return "bool";
+  if (value.IsArray()) return "array";
+  return value.IsObject() ? "object" : "number";
+}
+
 Status DeleteParams::merge_body(std::string_view body) {
   if (body.empty()) return Status::OK();
   KNARR_ASSIGN(const Document options, json::parse(body));
@@ -197,7 +205,8 @@ Status DeleteParams::merge_body(std::string_view body) {
   if (const Value* grace = json::find(options, "gracePeriodSeconds"); grace && !grace->IsNull()) {
     if (!grace->IsInt64())
       return bad_request(
-          "json: cannot unmarshal value into Go struct field DeleteOptions.gracePeriodSeconds of type int64");
+          fmt::format("json: cannot unmarshal {} into Go struct field DeleteOptions.gracePeriodSeconds of type int64",
+                      go_kind(*grace)));
     grace_period_seconds = grace->GetInt64();
   }
   if (const Value* orphan = json::find(options, "orphanDependents"); orphan && orphan->IsBool())

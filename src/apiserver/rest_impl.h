@@ -75,6 +75,7 @@ struct Rest::Impl {
   static Result<Answer> as_scale(const schema::Resource& resource, Result<Answer> answer);
 
   Result<Answer> apply(RequestContext& context, const Target& target, std::string_view body);
+  Result<Answer> apply_scale(RequestContext& context, const Target& target, const json::Value& config);
   // Remembers a client's write in the object's managedFields. `old` is null on create.
   void track(const RequestContext& context, const Target& target, json::Document& object, const json::Value* old) const;
 

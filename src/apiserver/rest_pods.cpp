@@ -128,6 +128,7 @@ Result<Answer> Rest::Impl::finalize_namespace(RequestContext& context, const Tar
     } else {
       json::remove(spec, "finalizers");
     }
+    track(context, target, ns, &old);
     return ns;
   });
 }

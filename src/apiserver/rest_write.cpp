@@ -10,6 +10,8 @@
 #include "knarr/schema/apply.h"
 #include "knarr/schema/custom.h"
 #include "knarr/schema/machinery.h"
+#include "negotiate.h"
+#include "pod_parts.h"
 #include "rest_impl.h"
 
 namespace knarr::apiserver {
@@ -23,18 +25,6 @@ using json::Value;
 constexpr int kNameAttempts = 8;       // for generateName
 constexpr int kConflictAttempts = 64;  // how often a change is made anew because another writer was faster
 constexpr size_t kWarningsShown = 64;
-
-// The beginning of a text that is no object, as upstream shows it in an error.
-std::string summary(std::string_view text) {
-  constexpr size_t kShown = 30;
-  if (text.empty()) return "<empty>";
-  if (text.front() == '{')
-    return text.size() > kShown ? std::string(text.substr(0, kShown)) + " ..." : std::string(text);
-  std::string hex;
-  for (unsigned char c : text.substr(0, kShown)) hex += fmt::format("{:02x}", c);
-  if (text.size() > kShown) hex += " ...";
-  return hex;
-}
 
 // "Pod in version \"v1\" cannot be handled as a ConfigMap: why"
 Status cannot_handle(const Value& object, const schema::Resource& resource, std::string_view why) {
@@ -151,6 +141,15 @@ void keep_namespace_finalizers(Document& object, const Value& old) {
   if (!finalizers && spec.ObjectEmpty()) json::remove(object, "spec");
 }
 
+// Upstream looks at metadata twice when an object is updated, and says twice what is wrong with it.
+std::vector<Cause> told_of_update(std::vector<Cause> causes) {
+  std::vector<Cause> out;
+  for (const Cause& cause : causes)
+    if (cause.field.starts_with("metadata.")) out.push_back(cause);
+  out.insert(out.end(), std::make_move_iterator(causes.begin()), std::make_move_iterator(causes.end()));
+  return out;
+}
+
 // A deleted object goes when nothing holds it any more.
 bool goes_with_update(const schema::Resource& resource, const Value& object, const Value& old) {
   if (has_finalizers(object) || !is_deleting(old)) return false;
@@ -197,13 +196,13 @@ Result<Document> Rest::Impl::decode(RequestContext& context, const schema::Resou
   auto parsed = json::parse(text);
   if (resource.custom && parsed.ok() && (parsed->IsNull() || (parsed->IsObject() && json::get_string(*parsed, "kind").empty())))
     return bad_request(fmt::format("the object provided is unrecognized (must be of type {}): Object 'Kind' is missing in '{}' ({})",
-                                   resource.kind, text, summary(text)));
+                                   resource.kind, text, text_summary(text)));
   if (parsed.ok() && parsed->IsNull()) parsed->SetObject();
   if (!parsed.ok() || !parsed->IsObject())
     return bad_request(fmt::format(
         "the object provided is unrecognized (must be of type {}): couldn't get version/kind; "
         "json parse error: {} ({})",
-        resource.kind, parsed.ok() ? "the text is no JSON object" : parsed.status().message(), summary(text)));
+        resource.kind, parsed.ok() ? "the text is no JSON object" : parsed.status().message(), text_summary(text)));
   std::vector<std::string> unknown;
   if (const Status fits = check_document(resource, *parsed, unknown); !fits.ok())
     return resource.custom && (fits.code() == 422 || fits.message().starts_with("the API version")) ? fits : cannot_handle(*parsed, resource, fits.message());
@@ -219,6 +218,13 @@ Result<Document> Rest::Impl::decode(RequestContext& context, const schema::Resou
 std::vector<Cause> Rest::Impl::validate(const schema::Resource& resource, std::string_view subresource,
                                         const Value& object, const Value* old) {
   if (resource.custom) return schema::custom::validate(resource, subresource, object, old);
+  if (old && is_pod_part(subresource)) {  // by rules of its own, not by those of a pod's update
+    auto causes = schema::validate(resource, object, nullptr);
+    std::erase_if(causes, [](const Cause& cause) { return cause.message == "Forbidden: cannot be set on create"; });
+    auto more = validate_pod_part(subresource, object, *old);
+    causes.insert(causes.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+    return causes;
+  }
   return schema::validate(resource, object, old);
 }
 
@@ -412,6 +418,7 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
         addresses.emplace(std::move(reservation));
       }
       schema::prepare(resource, target.subresource, object, &old, alloc);
+      if (is_pod_part(target.subresource)) prepare_pod_part(target.subresource, object, old, alloc);
       if (strategy.prepare_update)
         strategy.prepare_update(object, old, target.subresource, {now(), context.user}, alloc);
       if (resource.storage_name == "namespaces") keep_namespace_finalizers(object, old);
@@ -421,7 +428,7 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
                   Value(json::get_int(*json::find(old, "metadata"), "generation") + 1), alloc);
       json::set(metadata_of(object, alloc), "resourceVersion", revision_digits(*existing), alloc);
       if (auto causes = validate(resource, target.subresource, object, &old); !causes.empty())
-        return invalid_error(resource, target.name, std::move(causes));
+        return invalid_error(resource, target.name, told_of_update(std::move(causes)));
       if (attempt == 1) add_warnings(context, schema::warnings(resource, target.subresource, object, &old));
       KNARR_RETURN_IF_ERROR(admission_validate(request));
       keep_managed_times(object, old);

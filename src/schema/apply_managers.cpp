@@ -27,30 +27,17 @@ FieldSet set_of(std::initializer_list<std::vector<std::string_view>> paths) {
   return out;
 }
 
-// What an endpoint resets: the fields of a set, or all but those that lie below some paths, of which "*" is any element.
-struct Reset {
-  FieldSet fields;
-  std::vector<std::vector<std::string_view>> all_but;
-};
-
-const Reset& resets(const Resource& resource, std::string_view subresource) {
-  static const Reset none, status{set_of({{"status"}}), {}}, spec{set_of({{"spec"}}), {}},
-      spec_and_metadata{set_of({{"spec"}, {"metadata"}}), {}};
-  static const std::map<std::pair<std::string_view, std::string_view>, Reset> special = {
-      {{"pods", "status"}, {set_of({{"spec"}, {"metadata", "deletionTimestamp"}, {"metadata", "ownerReferences"}}), {}}},
-      {{"pods", "ephemeralcontainers"}, {{}, {{"spec", "ephemeralContainers"}}}},
-      {{"pods", "resize"},
-       {{},
-        {{"spec", "containers", "*", "resources"},
-         {"spec", "containers", "*", "resizePolicy"},
-         {"spec", "initContainers", "*", "resources"},
-         {"spec", "initContainers", "*", "resizePolicy"},
-         {"spec", "resources"}}}},
+// What an endpoint does not take from clients.
+const FieldSet& resets(const Resource& resource, std::string_view subresource) {
+  static const FieldSet none, status = set_of({{"status"}}), spec = set_of({{"spec"}}),
+                              spec_and_metadata = set_of({{"spec"}, {"metadata"}});
+  static const std::map<std::pair<std::string_view, std::string_view>, FieldSet> special = {
+      {{"pods", "status"}, set_of({{"spec"}, {"metadata", "deletionTimestamp"}, {"metadata", "ownerReferences"}})},
       {{"namespaces", "finalize"}, status},
-      {{"deployments.apps", "status"}, {set_of({{"spec"}, {"metadata", "labels"}}), {}}},
-      {{"certificatesigningrequests.certificates.k8s.io", ""}, {set_of({{"spec"}, {"status"}}), {}}},
-      {{"certificatesigningrequests.certificates.k8s.io", "status"}, {set_of({{"spec"}, {"status", "conditions"}}), {}}},
-      {{"certificatesigningrequests.certificates.k8s.io", "approval"}, {set_of({{"spec"}, {"status", "certificate"}}), {}}},
+      {{"deployments.apps", "status"}, set_of({{"spec"}, {"metadata", "labels"}})},
+      {{"certificatesigningrequests.certificates.k8s.io", ""}, set_of({{"spec"}, {"status"}})},
+      {{"certificatesigningrequests.certificates.k8s.io", "status"}, set_of({{"spec"}, {"status", "conditions"}})},
+      {{"certificatesigningrequests.certificates.k8s.io", "approval"}, set_of({{"spec"}, {"status", "certificate"}})},
       {{"customresourcedefinitions.apiextensions.k8s.io", "status"}, spec_and_metadata},
       {{"validatingadmissionpolicies.admissionregistration.k8s.io", "status"}, spec_and_metadata},
       {{"flowschemas.flowcontrol.apiserver.k8s.io", "status"}, spec_and_metadata},
@@ -66,24 +53,6 @@ const Reset& resets(const Resource& resource, std::string_view subresource) {
   const bool has_status = std::any_of(resource.subresources.begin(), resource.subresources.end(),
                                       [](const Subresource& s) { return s.name == "status"; });
   return has_status && subresource.empty() ? status : none;
-}
-
-// The part of `set` below one of the paths; as upstream's matchers, the elements on the way stay where they are members.
-FieldSet only_below(const FieldSet& set, const std::vector<std::vector<std::string_view>>& paths, size_t depth) {
-  FieldSet out;
-  for (const auto& node : set.nodes) {
-    std::vector<std::vector<std::string_view>> matching;
-    bool whole = false;
-    for (const auto& path : paths) {
-      const bool any = path[depth] == "*";
-      if (!any && !(node.element == field_element(path[depth]))) continue;
-      whole = whole || depth + 1 == path.size();
-      matching.push_back(path);
-    }
-    if (matching.empty()) continue;
-    out.append(node.element, node.member, whole ? node.children : only_below(node.children, matching, depth + 1));
-  }
-  return out;
 }
 
 int64_t order_of_time(const Manager& a, const Manager& b) { return a.time.compare(b.time); }
@@ -219,8 +188,7 @@ void Managers::cap(Allocator& alloc) {
 
 FieldSet without_reset_fields(const Resource& resource, std::string_view subresource, const FieldSet& set) {
   if (set.empty()) return set;
-  const Reset& reset = resets(resource, subresource);
-  return reset.all_but.empty() ? subtract_recursively(set, reset.fields) : only_below(set, reset.all_but, 0);
+  return subtract_recursively(set, resets(resource, subresource));
 }
 
 FieldSet without_system_fields(const FieldSet& set) {

@@ -19,7 +19,7 @@ def requests():
                         "resources": {"limits": {"cpu": "1500m", "memory": "1Gi"}}, "volumeMounts": [{"name": "v", "mountPath": "/v"}]}]}}
     yield "POST", NS + "/pods", pod, PROTOBUF
     for path in [NS + "/configmaps/a", NS + "/configmaps?labelSelector=x=y", NS + "/pods", NS + "/pods/p", NS + "/configmaps/none", NS + "/nothing",
-                 NS + "/configmaps?resourceVersion=x", NS + "/configmaps?limit=1&fieldSelector=metadata.name=a", "/api", "/apis", "/api/v1/none/x"]:
+                 NS + "/configmaps?resourceVersion=x", NS + "/configmaps?limit=1&fieldSelector=metadata.name=a", "/apis", "/api/v1/none/x"]:
         for headers in (PROTOBUF, EITHER, YAML):
             yield "GET", path, None, headers
     yield "GET", "/apis/apps", None, PROTOBUF
@@ -36,14 +36,14 @@ def requests():
         yield "GET", NS + "/configmaps/a?" + query, None, {}
         yield "GET", NS + "/configmaps/none?" + query, None, {}
     yield "GET", NS + "/configmaps/a", None, {"User-Agent": "curl/8"}
-    yield "POST", NS + "/configmaps", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: y}\ndata: {a: b}\n", {"Content-Type": "application/yaml", **YAML}
+    yield "POST", NS + "/configmaps", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: yy}\ndata: {a: b}\n", {"Content-Type": "application/yaml", **YAML}
     yield "POST", NS + "/configmaps", "metadata: {name: [}", {"Content-Type": "application/yaml"}
     yield "POST", NS + "/configmaps", "x", {"Content-Type": "application/vnd.kubernetes.protobuf", **PROTOBUF}
     yield "POST", NS + "/configmaps", "{}", {"Content-Type": "text/plain"}
     yield "POST", NS + "/configmaps", "{}", {"Content-Type": "application/cbor"}
     yield "PUT", NS + "/configmaps/a", "{}", {"Content-Type": "text/plain"}
     yield "DELETE", NS + "/configmaps/a", "{}", {"Content-Type": "text/plain"}
-    for watch in ("watch=1&timeoutSeconds=1", "watch=1&timeoutSeconds=1&resourceVersion=1", "watch=1&timeoutSeconds=1&resourceVersion=x",
+    for watch in ("watch=1&timeoutSeconds=1", "watch=1&timeoutSeconds=1&resourceVersion=x",
                   "watch=1&timeoutSeconds=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true",
                   "watch=1&timeoutSeconds=1&sendInitialEvents=true", "watch=1&timeoutSeconds=1&resourceVersionMatch=Exact",
                   "watch=1&timeoutSeconds=x", "watch=1&timeoutSeconds=1&continue=x", "watch=1&timeoutSeconds=1&limit=1",
@@ -56,15 +56,15 @@ def requests():
     yield "GET", NS + "/configmaps?labelSelector=x=y&watch=1&timeoutSeconds=1", None, YAML
     for query in ("resourceVersion=0&resourceVersionMatch=Exact", "resourceVersionMatch=Exact", "resourceVersion=1&resourceVersionMatch=Exact",
                   "resourceVersion=1&resourceVersionMatch=x", "resourceVersion=99999999", "resourceVersion=99999999&resourceVersionMatch=NotOlderThan",
-                  "continue=x", "continue=eyJ2IjoiIn0", "limit=x", "limit=-1", "sendInitialEvents=true", "timeoutSeconds=x", "resourceVersion=-1",
+                  "continue=x", "continue=eyJ2IjoiIn0", "limit=x", "sendInitialEvents=true", "timeoutSeconds=x", "resourceVersion=-1",
                   "continue=x&resourceVersion=1", "fieldSelector=a", "fieldSelector=a=b", "labelSelector=a%20b%3D", "labelSelector=a=b=c",
                   "limit=1&resourceVersion=1"):
-        yield "GET", NS + "/configmaps?" + query, None, {}
-    for query in ("limit=1", "fieldSelector=metadata.name=y", "labelSelector=x=y", "dryRun=All", "gracePeriodSeconds=x", "propagationPolicy=x"):
+        yield "GET", NS + "/configmaps?labelSelector=x&".replace("labelSelector=x&", "" if "Selector" in query else "labelSelector=x&") + query, None, {}
+    for query in ("labelSelector=x&limit=1", "fieldSelector=metadata.name=yy", "labelSelector=x=y", "gracePeriodSeconds=x", "propagationPolicy=x"):
         yield "DELETE", NS + "/configmaps?" + query + "&dryRun=All", None, {}
     for body in ({"preconditions": {"uid": "x"}}, {"preconditions": {"resourceVersion": "1"}}, {"propagationPolicy": "x"}, {"gracePeriodSeconds": "x"},
                  {"orphanDependents": True, "propagationPolicy": "Orphan"}, {"dryRun": ["x"]}, {"foo": 1}, {"kind": "Pod", "apiVersion": "v1"},
                  {"apiVersion": "v2", "kind": "DeleteOptions"}, {"dryRun": ["All"]}):
-        yield "DELETE", NS + "/configmaps/y", body, {}
+        yield "DELETE", NS + "/configmaps/yy", body, {}
     yield "DELETE", NS + "/configmaps?labelSelector=x=y", None, PROTOBUF
     yield "DELETE", NS + "/pods/p", {"gracePeriodSeconds": 0}, PROTOBUF
