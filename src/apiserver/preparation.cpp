@@ -307,6 +307,7 @@ void service(Value& service, const Value& old, std::string_view subresource, con
     }
     if (same("ipFamilies")) json::remove(spec, "ipFamilies");
     if (same("ipFamilyPolicy")) json::remove(spec, "ipFamilyPolicy");
+    json::remove(spec, "internalTrafficPolicy");
   }
   if (has_ports(old_type) && !has_ports(type)) {
     const auto before = node_ports(old), now = node_ports(service);

@@ -305,7 +305,7 @@ Result<Answer> Rest::Impl::commit_create(RequestContext& context, const Target& 
   json::set(metadata_of(object, alloc), "creationTimestamp", format_time(now()), alloc);
   std::optional<ServiceAddresses::Reservation> addresses;  // until the service is in the store
   if (resource.storage_name == "services") {
-    KNARR_ASSIGN(auto reservation, service_addresses.allocate(object, nullptr, alloc));
+    KNARR_ASSIGN(auto reservation, service_addresses.allocate(object, nullptr, context.dry_run, alloc));
     addresses.emplace(std::move(reservation));
   }
   schema::prepare(resource, "", object, nullptr, alloc);
@@ -414,7 +414,7 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
       KNARR_RETURN_IF_ERROR(admit(request));
       keep_system_metadata(object, old);
       if (resource.storage_name == "services" && target.subresource.empty()) {
-        KNARR_ASSIGN(auto reservation, service_addresses.allocate(object, &old, alloc));
+        KNARR_ASSIGN(auto reservation, service_addresses.allocate(object, &old, context.dry_run, alloc));
         addresses.emplace(std::move(reservation));
       }
       schema::prepare(resource, target.subresource, object, &old, alloc);

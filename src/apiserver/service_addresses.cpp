@@ -132,8 +132,8 @@ void ServiceAddresses::release(const std::vector<std::string>& values) {
 // One service on its way in.
 class ServiceAddresses::Allocation {
  public:
-  Allocation(ServiceAddresses& addresses, Value& service, const Value* old, Allocator& alloc)
-      : addresses_(addresses), service_(service), old_(old), alloc_(alloc) {}
+  Allocation(ServiceAddresses& addresses, Value& service, const Value* old, bool dry_run, Allocator& alloc)
+      : addresses_(addresses), service_(service), old_(old), dry_run_(dry_run), alloc_(alloc) {}
 
   Result<Reservation> run() {
     if (old_) take_over();
@@ -151,6 +151,7 @@ class ServiceAddresses::Allocation {
   ServiceAddresses& addresses_;
   Value& service_;
   const Value* old_;
+  const bool dry_run_;
   Allocator& alloc_;
   Reservation reservation_;
 
@@ -315,7 +316,12 @@ class ServiceAddresses::Allocation {
       return invalid(cause_invalid("spec.clusterIPs", json_list(asked),
                                    fmt::format("failed to allocate IP {}: {}", address, why)));
     };
-    if (!network.contains(bytes)) return refused("the provided network does not match the current range");
+    if (!network.contains(bytes))
+      return refused(dry_run_
+                         ? fmt::format("the provided IP ({}) is not in the valid range. The range of valid IPs is {}/{}",
+                                       address, network.at(0), network.prefix)
+                         : "the provided network does not match the current range");
+    if (dry_run_) return Status::OK();
     if (!addresses_.take(address, reservation_)) return refused("provided IP is already allocated");
     return Status::OK();
   }
@@ -371,7 +377,7 @@ class ServiceAddresses::Allocation {
         if (!old_) by_port.emplace(of_port, number);
         json::set(port, "nodePort", Value(number), alloc_);
       }
-      if (own.contains(number)) continue;
+      if (own.contains(number) || dry_run_) continue;
       const auto refused = [&](std::string_view why) {
         return invalid(cause_invalid(fmt::format("spec.ports[{}].nodePort", at), std::to_string(number), why));
       };
@@ -407,7 +413,7 @@ class ServiceAddresses::Allocation {
       json::set(spec(), "healthCheckNodePort", Value(next), alloc_);
       return Status::OK();
     }
-    if (addresses_.take(std::to_string(port), reservation_)) return Status::OK();
+    if (dry_run_ || addresses_.take(std::to_string(port), reservation_)) return Status::OK();
     return Status(
         500, reason::kInternalError,
         fmt::format(
@@ -428,9 +434,10 @@ class ServiceAddresses::Allocation {
   }
 };
 
-Result<ServiceAddresses::Reservation> ServiceAddresses::allocate(Value& service, const Value* old, Allocator& alloc) {
+Result<ServiceAddresses::Reservation> ServiceAddresses::allocate(Value& service, const Value* old, bool dry_run,
+                                                                 Allocator& alloc) {
   if (networks_.empty()) return Reservation();
-  return Allocation(*this, service, old, alloc).run();
+  return Allocation(*this, service, old, dry_run, alloc).run();
 }
 
 }  // namespace knarr::apiserver

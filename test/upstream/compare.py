@@ -43,7 +43,7 @@ KNOWN = [
     ("PUT", "/configmaps/a", "strconv.ParseUint"), ("PUT", "/configmaps/a", "UP 500 KN 400"), ("PUT", "/configmaps/a", ".reason:"),
     ("GET", "/rbac.authorization.k8s.io/", '.manager: UP "kube-apiserver'),  # there the API server makes the default roles
     ("POST", "/selfsubjectrulesreviews", ".nonResourceRules"),  # in the order of a Go map
-    ("POST", "/selfsubjectreviews", "credential-id"),
+    ("", "", "credential-id"),
     ("", "/jobs/good", "spec.template: Invalid value"), ("", "/jobs/good", '"field": "spec.template"'), ("", "/jobs/good", '"Invalid value: {\\"labels'),  # all of a pod as Go's structure
     ("POST", "customresourcedefinitions", "only [Description Type"),  # shows a struct of upstream's own
     ("", "example.com", ".managedFields[1].time"),  # upstream forgets when a scale was written

@@ -2,6 +2,8 @@
 
 A fixture is (path below /api or /apis, object). Names end with what they are: -min has only what is required, -max much more."""
 
+import base64
+
 NS = "kinds"
 TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
 MERGE = {"Content-Type": "application/merge-patch+json"}
@@ -42,11 +44,14 @@ WEBHOOK = {"name": "a.example.com", "clientConfig": {"url": "https://example.com
 WEBHOOK_MAX = {**WEBHOOK, "name": "b.example.com", "clientConfig": {"service": {"namespace": "n", "name": "s"}},
                "rules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}],
                "failurePolicy": "Ignore", "timeoutSeconds": 3, "namespaceSelector": SELECTOR}
-CSR = """-----BEGIN CERTIFICATE REQUEST-----
-MIHGMG8CAQAwDTELMAkGA1UEAwwCbWUwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
-AASXrz5jJnIvpBBRrHxkQkHrS0gVPcjHvQK0pYV7SnwDRoVkZ3aV5K4uA8eqoRuZ
+CSR = base64.b64encode(b"""-----BEGIN CERTIFICATE REQUEST-----
+MIHWMH4CAQAwHDENMAsGA1UECgwEZGV2czELMAkGA1UEAwwCbWUwWTATBgcqhkjO
+PQIBBggqhkjOPQMBBwNCAATAHVeXoITcDgx9wt8m8kFS9e/EEi85ASXs7Si/UIMP
+n6gVJFMeXwdML63x6QJ1dILVm4gwpe7sTLQQ9F8/0dXjoAAwCgYIKoZIzj0EAwID
+SAAwRQIgPn6cpL/JIy30rtviOZhpqoZwNr5Qok8KyLNh3AlP6pMCIQDBFItjHAds
+w2rG13SySE9Z/cwmRUKkE/nFlojSE4JjvA==
 -----END CERTIFICATE REQUEST-----
-"""
+""").decode()
 CRD_SCHEMA = {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object", "properties": {
     "size": {"type": "integer", "minimum": 0}, "any": {"type": "object", "additionalProperties": {"type": "string"}},
     "list": {"type": "array", "items": {"type": "string"}}}}}}}
@@ -269,6 +274,52 @@ def requests():
             yield "PATCH", path, {"spec": {"template": {"metadata": {"annotations": {"changed": "yes"}}}}}, MERGE
     for collection, body in FIXTURES:
         yield "DELETE", f"{collection}/{body['metadata']['name']}", None, {}
+
+
+def services():
+    """What services are given, keep and give back."""
+    path = namespaced(CORE, "services")
+
+    def service(name, **spec):
+        return {"metadata": {"name": name}, "spec": {"ports": [{"port": 80}], **spec}}
+
+    yield "POST", "/api/v1/namespaces", {"metadata": {"name": NS}}, {}
+    yield "POST", path, service("a", clusterIP="10.96.9.9"), {}
+    for spec in [{"clusterIP": "10.96.9.9"}, {"clusterIP": "10.1.1.1"}, {"clusterIP": "x"}, {"clusterIP": "fd00::1"}, {"ipFamilies": ["IPv6"]},
+                 {"ipFamilyPolicy": "RequireDualStack"}, {"clusterIPs": ["10.96.9.8"]}, {"clusterIP": "10.96.9.8", "clusterIPs": ["10.96.9.7"]},
+                 {"type": "NodePort", "ports": [{"port": 1, "nodePort": 80}]}, {"ipFamilyPolicy": "PreferDualStack"},
+                 {"clusterIP": "None", "ports": None}, {"externalIPs": ["1.2.3.4"]}, {"trafficDistribution": "PreferClose"}]:
+        yield "POST", path + "?dryRun=All", service("b", **spec), {}
+    yield "POST", path, service("n", type="NodePort", ports=[{"name": "a", "port": 53, "nodePort": 30053}, {"name": "b", "port": 53, "protocol": "UDP"}]), {}
+    yield "POST", path, service("m", type="NodePort", ports=[{"port": 1, "nodePort": 30053}]), {}
+    for spec in [{"type": "NodePort", "ports": [{"port": 80, "nodePort": 30099}]}, {"sessionAffinity": "ClientIP"}, {"type": "LoadBalancer"},
+                 {"type": "ClusterIP"}, {"clusterIP": "10.96.9.7"}, {"ipFamilyPolicy": "PreferDualStack"},
+                 {"type": "ExternalName", "externalName": "example.com"}, {"type": "ClusterIP", "externalName": None, "clusterIP": "10.96.9.6"}]:
+        yield "PATCH", path + "/a", {"spec": spec}, MERGE
+    yield "PUT", path + "/n", service("n", type="NodePort", ports=[{"name": "b", "port": 53, "protocol": "UDP"}]), {}
+    yield "PUT", path + "/new", service("new", clusterIP="None"), {}
+    for name in ("a", "n", "new"):
+        yield "DELETE", f"{path}/{name}", None, {}
+
+
+def certificates():
+    """A request for a certificate, and what is decided about it."""
+    path = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+    spec = {"request": CSR, "signerName": "example.com/signer", "usages": ["client auth"]}
+    for more in [{}, {"username": "somebody", "groups": ["g"], "expirationSeconds": 700}]:
+        yield "POST", path, {"metadata": {"name": "csr" + str(len(more))}, "spec": {**spec, **more}}, {}
+    approved = {"type": "Approved", "status": "True", "reason": "R", "message": "m"}
+    yield "PATCH", path + "/csr0", {"spec": {"signerName": "example.com/other"}, "metadata": {"labels": {"a": "b"}}}, MERGE
+    yield "PATCH", path + "/csr0/status", {"status": {"conditions": [approved]}}, MERGE
+    yield "PATCH", path + "/csr0/approval", {"status": {"conditions": [approved], "certificate": "eA=="}}, MERGE
+    yield "PATCH", path + "/csr0/approval", {"status": {"conditions": [{**approved, "type": "Denied"}]}}, MERGE
+    yield "PATCH", path + "/csr3/approval", {"status": {"conditions": [{**approved, "type": "Denied"}]}}, MERGE
+    for name in ("csr0", "csr3"):
+        yield "GET", f"{path}/{name}", None, TABLE
+        yield "GET", f"{path}/{name}", None, {}
+    yield "GET", path + "?fieldSelector=spec.signerName=example.com/signer", None, TABLE
+    for name in ("csr0", "csr3"):
+        yield "DELETE", f"{path}/{name}", None, {}
 
 
 def discovery():
