@@ -207,19 +207,27 @@ class Partition(Nodes):
         self.assertEqual(self.cluster.kubectl("exec", "meanwhile", "--", "echo", "back"), "back\n")
 
     def test_all_workers_are_cut_off(self):
-        """The server's own node lives: the others are tainted; pods outlive a short cut of everything."""
+        """Meanwhile the server is killed and started, pods are deleted and made: the workers hear of it when they are back."""
         machines = self.workers("a", "b")
         for machine in machines:
             machine.cut()
         for name in ("a", "b"):
             self.cluster.wait_ready(name, "Unknown", 40)
             self.assertIn("unreachable:NoSchedule", self.cluster.taints(name))
+        self.cluster.kubectl("delete", "pod", "on-b", "--wait=false")
+        self.cluster.server.stop(signal.SIGKILL)
+        self.cluster.server.start()
+        self.cluster.wait_api()
+        self.assertEqual(self.cluster.ready("a"), "Unknown")
+        self.cluster.apply(pod_on("b", "later"))
         for machine in machines:
             machine.heal()
         for name in ("a", "b"):
             self.cluster.wait_ready(name, "True", 30)
             wait_until("no taints", lambda: self.cluster.taints(name) == set(), 10)
-            self.assertEqual(self.restarts(f"on-{name}"), 0)
+        self.assertEqual(self.restarts("on-a"), 0)
+        wait_until("the deleted pod is gone", lambda: self.cluster.get("pod", "on-b") is None, 20)
+        self.cluster.wait_pod("later")
 
 
 if __name__ == "__main__":
