@@ -53,8 +53,11 @@ TEST_CASE("which form of an answer a client gets") {
       {"*/*", 200, Shape::kObject, false},
       {"application/json", 200, Shape::kObject, false},
       {"application/yaml", 200, Shape::kObject, true},
-      {"application/vnd.kubernetes.protobuf", 406, Shape::kObject, false},
+      {"application/vnd.kubernetes.protobuf", 200, Shape::kObject, false},
+      {"application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io", 406, Shape::kObject, false},
+      {"application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io,application/json", 200, Shape::kObject, false},
       {"application/vnd.kubernetes.protobuf,application/json", 200, Shape::kObject, false},
+      {"application/cbor", 406, Shape::kObject, false},
       {"application/json;as=Table;v=v1;g=meta.k8s.io,application/json", 200, Shape::kTable, false},
       {"application/json;as=Table;v=v9;g=meta.k8s.io, application/json", 200, Shape::kObject, false},
       {"application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", 200, Shape::kPartialList, false},
@@ -70,6 +73,22 @@ TEST_CASE("which form of an answer a client gets") {
     if (!output.ok()) continue;
     CHECK(output->shape == test.shape);
     CHECK(output->yaml == test.yaml);
+  }
+}
+
+TEST_CASE("protobuf is for kinds that have it, and for streams") {
+  Cluster c;
+  const std::string kProtobuf = "application/vnd.kubernetes.protobuf", kMeta = kProtobuf + ";as=PartialObjectMetadata;v=v1;g=meta.k8s.io";
+  const std::tuple<std::string, Forms, int, bool> cases[] = {
+      {kProtobuf, Forms::kMeta, 200, true},         {kProtobuf, Forms::kStream, 200, true},
+      {kProtobuf, Forms::kCustom, 406, false},      {kProtobuf + ",application/json", Forms::kCustom, 200, false},
+      {kMeta, Forms::kCustom, 200, true},           {kMeta, Forms::kCustomStream, 200, true},
+      {"application/yaml", Forms::kStream, 406, false}, {"application/yaml,*/*", Forms::kStream, 200, false}};
+  for (const auto& [accept, forms, code, protobuf] : cases) {
+    INFO(accept);
+    const auto output = negotiate_output(c.request("GET", "/", "", {{"Accept", accept}}), forms);
+    CHECK(output.status().code() == code);
+    if (output.ok()) CHECK(output->protobuf == protobuf);
   }
 }
 
@@ -122,7 +141,7 @@ TEST_CASE("requests that are refused") {
       {"GET", "/api/v1/namespaces/default/pods/p/nothing", "", {}, 404, "NotFound"},
       {"POST", cms, "x", {{"Content-Type", "text/plain"}}, 415, "UnsupportedMediaType"},
       {"POST", cms, "x", {{"Content-Type", "application/vnd.kubernetes.protobuf"}}, 400, "BadRequest"},
-      {"GET", cms, "", {{"Accept", "application/vnd.kubernetes.protobuf"}}, 406, "NotAcceptable"},
+      {"GET", cms, "", {{"Accept", "application/cbor"}}, 406, "NotAcceptable"},
       {"POST", cms + "?dryRun=Some", config_map_json("a"), {}, 422, "Invalid"},
       {"POST", cms + "?fieldValidation=Hard", config_map_json("a"), {}, 422, "Invalid"},
       {"GET", cms + "?limit=x", "", {}, 400, "BadRequest"},
