@@ -120,9 +120,9 @@ def choose(arguments, expected):
 
 
 def run_directory():
-    """Where this run keeps what it writes; those of the last few runs stay."""
+    """Where this run keeps what it writes; those of the last runs stay."""
     runs = sorted(glob.glob(os.path.join(BUILD, "run-*")), key=os.path.getmtime)
-    for old in runs[:-4]:
+    for old in runs[:-16]:
         shutil.rmtree(old, ignore_errors=True)
     directory = os.path.join(BUILD, f"run-{time.strftime('%m%d-%H%M%S')}-{os.getpid()}")
     os.makedirs(directory)
