@@ -152,13 +152,13 @@ void Definitions::on_publication(std::span<const store::ResourceId> resources) {
 void Definitions::sync() {
   thread_local bool inside = false;  // what is written here is followed by the loop below
   if (inside || !dirty_.load()) return;
-  inside = true;
-  {
-    Lock lock(mutex_);
-    while (dirty_.exchange(false)) follow();
-    if (changed_) publish();
-  }
-  inside = false;
+  struct Inside {
+    Inside() { inside = true; }
+    ~Inside() { inside = false; }
+  } const here;
+  Lock lock(mutex_);
+  while (dirty_.exchange(false)) follow();
+  if (changed_) publish();
 }
 
 void Definitions::follow() {

@@ -123,7 +123,7 @@ def bad_schemas():
     yield "POST", CRDS, definition("bads", "Bad", {"type": "object", "maxProperties": 3}, subresources={"status": {}}), {}
     yield "POST", CRDS, definition("bads", "Bad", of_spec(a={"type": "object"}), selectableFields=[
         {"jsonPath": ".spec.a"}, {"jsonPath": ".spec['a']"}, {"jsonPath": "spec"}]), {}
-    yield "POST", CRDS + "?dryRun=All", definition("bads", "Bad", of_spec(a={**text, "format": "nonsense"}, b={**number, "format": "x"})), {}
+    yield "POST", CRDS + "?dryRun=All", definition("bads", "Bad", of_spec(a={**text, "format": "nonsense"}, b={**number, "format": "int32"})), {}
 
 
 WIDGET = {
