@@ -2,17 +2,16 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <netdb.h>
 #include <poll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
 #include <thread>
 
+#include "agent/dial.h"
+#include "agent/grpc_health.h"
 #include "knarr/http/client.h"
-#include "knarr/linux/fd.h"
 
 namespace knarr::agent {
 
@@ -20,16 +19,11 @@ namespace {
 
 constexpr size_t kMaxOutput = 10 << 10;
 
-int remaining(MonoTime deadline) {
-  auto left = std::chrono::duration_cast<milliseconds>(deadline - Clock::system().mono()).count();
-  return static_cast<int>(std::max<int64_t>(left, 0));
-}
-
 // Reads both outputs to their ends. False when the time was over first.
 bool read_output(runtime::ExecSession& session, MonoTime deadline, std::string& output) {
   pollfd fds[2] = {{session.stdout_fd(), POLLIN, 0}, {session.stderr_fd(), POLLIN, 0}};
   while (fds[0].fd >= 0 || fds[1].fd >= 0) {
-    int n = poll(fds, 2, remaining(deadline));
+    int n = poll(fds, 2, remaining_ms(deadline));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return false;
     for (auto& fd : fds) {
@@ -44,27 +38,6 @@ bool read_output(runtime::ExecSession& session, MonoTime deadline, std::string& 
     }
   }
   return true;
-}
-
-Status connect_tcp(const std::string& host, int port, MonoTime deadline) {
-  std::string what = fmt::format("dial tcp {}:{}", host, port);
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found) != 0 || !found) {
-    return unavailable(what + ": no such host");
-  }
-  std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, freeaddrinfo);
-  linux::UniqueFd fd(socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd) return errno_status(errno, what);
-  if (connect(fd.get(), found->ai_addr, found->ai_addrlen) == 0) return {};
-  if (errno != EINPROGRESS) return errno_status(errno, what);
-  pollfd wait{fd.get(), POLLOUT, 0};
-  if (poll(&wait, 1, remaining(deadline)) <= 0) return timeout_error(what + ": i/o timeout");
-  int error = 0;
-  socklen_t size = sizeof error;
-  getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size);
-  return error == 0 ? Status() : errno_status(error, what);
 }
 
 class RealHandlers : public Handlers {
@@ -122,8 +95,13 @@ class RealHandlers : public Handlers {
                     milliseconds limit) override {
     auto port = resolve_port(action.port, container);
     if (!port.ok()) return {false, port.status().message()};
-    Status status = connect_tcp(action.host.empty() ? target.host : action.host, *port, Clock::system().mono() + limit);
-    return {status.ok(), status.message()};
+    auto fd = connect_tcp(action.host.empty() ? target.host : action.host, *port, Clock::system().mono() + limit);
+    if (!fd.ok()) return {false, fd.status().message()};
+    return {true, ""};
+  }
+
+  HandlerResult grpc(const HandlerTarget& target, const core::GRPCAction& action, milliseconds limit) override {
+    return check_grpc_health(target.host, action.port, action.service.value_or(""), limit);
   }
 
  private:
@@ -146,7 +124,7 @@ HandlerResult Handlers::run(const HandlerTarget& target, const core::Probe& prob
   if (probe.exec) return exec(target, probe.exec->command, limit);
   if (probe.httpGet) return http(target, *probe.httpGet, container, limit);
   if (probe.tcpSocket) return tcp(target, *probe.tcpSocket, container, limit);
-  if (probe.grpc) return {false, "grpc probes are not supported by this node"};
+  if (probe.grpc) return grpc(target, *probe.grpc, limit);
   return {false, fmt::format("missing probe handler for container {}", container.name)};
 }
 

@@ -1,5 +1,5 @@
-// What probes and life-cycle hooks do: a command in the container, an HTTP request or a TCP connection to it, or
-// waiting. Blocking.
+// What probes and life-cycle hooks do: a command in the container, an HTTP request, a TCP connection or a gRPC health
+// check to it, or waiting. Blocking.
 #pragma once
 
 #include <string>
@@ -29,8 +29,9 @@ class Handlers {
                              const core::Container& container, milliseconds limit) = 0;
   virtual HandlerResult tcp(const HandlerTarget& target, const core::TCPSocketAction& action,
                             const core::Container& container, milliseconds limit) = 0;
+  virtual HandlerResult grpc(const HandlerTarget& target, const core::GRPCAction& action, milliseconds limit) = 0;
 
-  // Whichever of the four this hook is.
+  // Whichever of them this hook is.
   HandlerResult run(const HandlerTarget& target, const core::LifecycleHandler& hook, const core::Container& container,
                     milliseconds limit);
   HandlerResult run(const HandlerTarget& target, const core::Probe& probe, const core::Container& container,

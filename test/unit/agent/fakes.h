@@ -175,6 +175,7 @@ class FakeHandlers : public Handlers {
   HandlerResult tcp(const HandlerTarget&, const core::TCPSocketAction&, const core::Container&, milliseconds) override {
     return result();
   }
+  HandlerResult grpc(const HandlerTarget&, const core::GRPCAction&, milliseconds) override { return result(); }
 };
 
 class FakeEvents : public client::EventRecorder {
