@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "knarr/schema/api/scheduling_v1.h"
 #include "knarr/schema/machinery.h"
 
 namespace knarr::schema {
@@ -198,6 +199,36 @@ void lease(const api::coordination::v1::Lease& lease, const api::coordination::v
     errors.forbidden(path.child("preferredHolder"), "may only be specified if `strategy` is defined");
 }
 
+using PriorityClass = api::scheduling::v1::PriorityClass;
+
+// Why a class whose name is reserved is not one of those that the system has.
+std::string not_of_the_system(const PriorityClass& c) {
+  constexpr std::pair<std::string_view, int32_t> kKnown[] = {{"system-cluster-critical", 2'000'000'000},
+                                                             {"system-node-critical", 2'000'001'000}};
+  for (const auto& [name, value] : kKnown) {
+    if (c.metadata.name != name) continue;
+    if (c.value != value) return fmt::format("value of {} PriorityClass must be {}", name, value);
+    return c.globalDefault ? fmt::format("globalDefault of {} PriorityClass must be false", name) : "";
+  }
+  return fmt::format("{} is not a known system priority class", c.metadata.name);
+}
+
+void priority_class(const PriorityClass& c, const PriorityClass* old, FieldErrors& errors) {
+  constexpr int32_t kHighest = 1'000'000'000;
+  object_meta(c.metadata, old ? &old->metadata : nullptr, false, names::dns1123_subdomain, errors);
+  if (old != nullptr) {
+    if (c.value != old->value) errors.forbidden(Path("value"), "may not be changed in an update.");
+    if (c.preemptionPolicy != old->preemptionPolicy)
+      errors.invalid(Path("preemptionPolicy"), c.preemptionPolicy.value_or(""), kImmutable);
+  } else if (c.metadata.name.starts_with("system-")) {
+    if (std::string why = not_of_the_system(c); !why.empty())
+      errors.forbidden(Path("metadata").child("name"),
+                       "priority class names with 'system-' prefix are reserved for system use only. error: " + why);
+  } else if (c.value > kHighest) {
+    errors.forbidden(Path("value"), fmt::format("maximum allowed value of a user defined priority is {}", kHighest));
+  }
+}
+
 void binding(const core::Binding& binding, const core::Binding*, FieldErrors& errors) {
   if (!binding.target.kind.empty() && binding.target.kind != "Node")
     errors.unsupported(Path("target.kind"), binding.target.kind, {"Node", "<empty>"});
@@ -250,6 +281,7 @@ Rules rules_of(std::string_view type) {
       {"core/v1.ReplicationController", typed<core::ReplicationController, replication_controller>},
       {"core/v1.Secret", typed<core::Secret, secret>},
       {"core/v1.ServiceAccount", typed<core::ServiceAccount, service_account>},
+      {"scheduling/v1.PriorityClass", typed<PriorityClass, priority_class>},
   };
   auto it = table.find(type);
   return it == table.end() ? nullptr : it->second;
