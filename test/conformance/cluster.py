@@ -8,13 +8,6 @@ import tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "e2e"))
 import harness  # noqa: E402
 
-KUBERNETES_SERVICE = """
-apiVersion: v1
-kind: Service
-metadata: {name: kubernetes, namespace: default, labels: {component: apiserver, provider: kubernetes}}
-spec: {clusterIP: 10.43.0.1, ports: [{name: https, port: 443, targetPort: 6443}]}
-"""
-
 
 class Nodes:
     def __init__(self, count, images):
@@ -31,9 +24,6 @@ class Nodes:
         self._import(self.cluster.data)
         for i in range(1, self.count):
             self._join(f"node-{chr(ord('a') + i)}")
-        # The suite does not start without the API's own Service; where the server does not make it (yet), it is made here.
-        if self.cluster.run("get", "service", "kubernetes", "-n", "default", check=False).returncode != 0:
-            self.cluster.apply(KUBERNETES_SERVICE)
 
     @property
     def server(self):
