@@ -95,7 +95,8 @@ def manifests(client):
     before = cluster.get("configmap", "a")["metadata"]["uid"]
     k("replace", "--force", "-f", files + "/a.yaml")
     assert cluster.get("configmap", "a")["metadata"]["uid"] != before
-    assert k("create", "--dry-run=server", "-o", "name", "-f", "-", input="apiVersion: v1\nkind: ConfigMap\nmetadata: {generateName: g-}\n").startswith("configmap/g-")
+    generated = "apiVersion: v1\nkind: ConfigMap\nmetadata: {generateName: g-}\n"
+    assert k("create", "--dry-run=server", "-o", "name", "-f", "-", input=generated).startswith("configmap/g-")
     k("apply", "-f", files)
     assert "set: two" in k("apply", "view-last-applied", "configmap", "a")
     k("create", "quota", "small", "--hard=configmaps=3")
