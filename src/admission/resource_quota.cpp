@@ -57,8 +57,7 @@ class ResourceQuota : public AdmissionPlugin {
       if (request.dry_run) return Status::OK();
       std::vector<store::Write> writes;
       for (const Quota& quota : quotas)
-        if (quota.changed)
-          writes.push_back(write_of(quota));
+        if (quota.changed) writes.push_back(write_of(quota));
       if (writes.empty()) return Status::OK();
       const Status committed = store_.commit(writes).status();
       if (committed.ok()) return Status::OK();
@@ -145,7 +144,9 @@ class ResourceQuota : public AdmissionPlugin {
           if (it != wanted.end()) it->second = it->second > before ? it->second - before : Quantity();
         }
       }
-      std::erase_if(wanted, [&](const auto& entry) { return entry.second.is_zero() || !hard.contains(entry.first); });
+      const Amounts& allowed = hard;
+      std::erase_if(wanted,
+                    [&](const auto& entry) { return entry.second.is_zero() || !allowed.contains(entry.first); });
       KNARR_RETURN_IF_ERROR(charge_one(request, *quota, hard, wanted));
     }
     return Status::OK();

@@ -17,9 +17,6 @@ namespace knarr::auth {
 namespace {
 
 using RequestPtr = std::unique_ptr<X509_REQ, OpensslDeleter<X509_REQ_free>>;
-using NamesPtr = std::unique_ptr<GENERAL_NAMES, OpensslDeleter<GENERAL_NAMES_free>>;
-using ExtensionPtr = std::unique_ptr<X509_EXTENSION, OpensslDeleter<X509_EXTENSION_free>>;
-
 constexpr std::chrono::minutes kBackdate{5};
 constexpr std::chrono::hours kShort{8};  // what lives for less ends when it was asked to, whatever its beginning
 
@@ -39,34 +36,10 @@ Result<RequestPtr> request_from(const std::string& pem) {
   return request;
 }
 
-std::string text_of(const ASN1_STRING* text) {
-  unsigned char* utf8 = nullptr;
-  const int size = ASN1_STRING_to_UTF8(&utf8, text);
-  if (size < 0) return "";
-  std::string out(reinterpret_cast<const char*>(utf8), static_cast<size_t>(size));
-  OPENSSL_free(utf8);
-  return out;
-}
-
-std::vector<std::string> subject_entries(X509_NAME* name, int nid) {
-  std::vector<std::string> out;
-  for (int i = -1; (i = X509_NAME_get_index_by_NID(name, nid, i)) >= 0;)
-    out.push_back(text_of(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, i))));
-  return out;
-}
-
 // The extension that the request asks for; null: it does not.
 X509_EXTENSION* asked_extension(STACK_OF(X509_EXTENSION) * extensions, int nid) {
   const int at = extensions ? X509v3_get_ext_by_NID(extensions, nid, -1) : -1;
   return at < 0 ? nullptr : sk_X509_EXTENSION_value(extensions, at);
-}
-
-std::string address_text(const ASN1_OCTET_STRING* address) {
-  char text[INET6_ADDRSTRLEN] = "";
-  const int size = ASN1_STRING_length(address);
-  if (size == 4 || size == 16)
-    inet_ntop(size == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(address), text, sizeof text);
-  return text;
 }
 
 struct Usage {
@@ -99,16 +72,6 @@ constexpr std::array<Usage, 22> kUsages = {{
     {"microsoft sgc", nullptr, "msSGC"},
 }};
 
-Status add_extension(X509* certificate, X509* issuer, int nid, const std::string& value) {
-  X509V3_CTX context;
-  X509V3_set_ctx_nodb(&context);
-  X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
-  ExtensionPtr extension(X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str()));
-  if (!extension || !X509_add_ext(certificate, extension.get(), -1))
-    return openssl_error(fmt::format("certificate extension {} \"{}\"", OBJ_nid2sn(nid), value));
-  return {};
-}
-
 Status add_usages(X509* certificate, X509* issuer, const std::vector<std::string>& usages) {
   std::vector<std::string_view> keys, extended;
   for (const std::string& name : usages) {
@@ -138,16 +101,16 @@ Result<CertificateRequest> read_certificate_request(const std::string& pem) {
   KNARR_ASSIGN(const RequestPtr request, request_from(pem));
   CertificateRequest out;
   X509_NAME* subject = X509_REQ_get_subject_name(request.get());
-  if (auto names = subject_entries(subject, NID_commonName); !names.empty()) out.common_name = names.back();
-  out.organizations = subject_entries(subject, NID_organizationName);
+  if (auto names = name_entries(subject, NID_commonName); !names.empty()) out.common_name = names.back();
+  out.organizations = name_entries(subject, NID_organizationName);
   const ExtensionsPtr extensions(X509_REQ_get_extensions(request.get()));
   X509_EXTENSION* extension = asked_extension(extensions.get(), NID_subject_alt_name);
   const NamesPtr names(extension ? static_cast<GENERAL_NAMES*>(X509V3_EXT_d2i(extension)) : nullptr);
   for (int i = 0; names && i < sk_GENERAL_NAME_num(names.get()); ++i) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
-    if (name->type == GEN_DNS) out.dns_names.push_back(text_of(name->d.dNSName));
-    if (name->type == GEN_EMAIL) out.email_addresses.push_back(text_of(name->d.rfc822Name));
-    if (name->type == GEN_URI) out.uris.push_back(text_of(name->d.uniformResourceIdentifier));
+    if (name->type == GEN_DNS) out.dns_names.push_back(asn1_text(name->d.dNSName));
+    if (name->type == GEN_EMAIL) out.email_addresses.push_back(asn1_text(name->d.rfc822Name));
+    if (name->type == GEN_URI) out.uris.push_back(asn1_text(name->d.uniformResourceIdentifier));
     if (name->type == GEN_IPADD) out.ip_addresses.push_back(address_text(name->d.iPAddress));
   }
   return out;

@@ -22,8 +22,6 @@ namespace knarr::auth {
 
 namespace {
 
-using ExtensionPtr = std::unique_ptr<X509_EXTENSION, OpensslDeleter<X509_EXTENSION_free>>;
-using NamesPtr = std::unique_ptr<GENERAL_NAMES, OpensslDeleter<GENERAL_NAMES_free>>;
 
 Result<std::string> to_pem(X509* cert) {
   BioPtr bio(BIO_new(BIO_s_mem()));
@@ -50,17 +48,6 @@ Result<KeyPtr> key_from(const std::string& pem) {
   KeyPtr key(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr));
   if (!key) return openssl_error("read private key");
   return key;
-}
-
-Status add_extension(X509* cert, X509* issuer, int nid, const std::string& value) {
-  X509V3_CTX context;
-  X509V3_set_ctx_nodb(&context);
-  X509V3_set_ctx(&context, issuer, cert, nullptr, nullptr, 0);
-  ExtensionPtr extension(X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str()));
-  if (!extension || !X509_add_ext(cert, extension.get(), -1)) {
-    return openssl_error(fmt::format("certificate extension {} \"{}\"", OBJ_nid2sn(nid), value));
-  }
-  return {};
 }
 
 void add_name(X509_NAME* name, const char* field, const std::string& value) {
@@ -133,25 +120,6 @@ WallTime to_wall(const ASN1_TIME* time) {
   return WallTime(seconds(timegm(&parts)));
 }
 
-std::vector<std::string> name_entries(X509_NAME* name, int nid) {
-  std::vector<std::string> values;
-  for (int i = -1; (i = X509_NAME_get_index_by_NID(name, nid, i)) >= 0;) {
-    unsigned char* utf8 = nullptr;
-    int size = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, i)));
-    if (size < 0) continue;
-    values.emplace_back(reinterpret_cast<char*>(utf8), static_cast<size_t>(size));
-    OPENSSL_free(utf8);
-  }
-  return values;
-}
-
-std::string address_text(const ASN1_OCTET_STRING* address) {
-  char text[INET6_ADDRSTRLEN] = "";
-  int size = ASN1_STRING_length(address);
-  inet_ntop(size == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(address), text, sizeof text);
-  return text;
-}
-
 // Says `have` everything that `spec` wants (order aside), and is it good for another third of its days?
 bool still_good(const CertificateInfo& have, const CertificateSpec& spec, const Clock& clock) {
   auto same = [](std::vector<std::string> a, std::vector<std::string> b) {
@@ -181,8 +149,7 @@ Result<CertificateInfo> read_certificate(const std::string& pem) {
   for (int i = 0; names && i < sk_GENERAL_NAME_num(names.get()); ++i) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
     if (name->type == GEN_DNS) {
-      info.dns_names.emplace_back(reinterpret_cast<const char*>(ASN1_STRING_get0_data(name->d.dNSName)),
-                                  static_cast<size_t>(ASN1_STRING_length(name->d.dNSName)));
+      info.dns_names.push_back(asn1_text(name->d.dNSName));
     } else if (name->type == GEN_IPADD) {
       info.ip_addresses.push_back(address_text(name->d.iPAddress));
     }
