@@ -100,7 +100,7 @@ class OidcTokens : public TokenSource {
     }
     wanted_ = true;
     changed_.notify_all();
-    changed_.wait_for(lock, kPatience, [&] { return version_ != version || stopping_; });
+    changed_.wait_for(lock, kPatience, [&]() KNARR_REQUIRES(mutex_) { return version_ != version || stopping_; });
     return keys_;
   }
 
@@ -174,11 +174,11 @@ class OidcTokens : public TokenSource {
         ++version_;
         pause = kFirstRetry;
         changed_.notify_all();
-        changed_.wait(lock, [&] { return wanted_ || stopping_; });
+        changed_.wait(lock, [&]() KNARR_REQUIRES(mutex_) { return wanted_ || stopping_; });
       } else {
         log::warn("auth", "the OpenID Connect issuer's keys cannot be had",
                   {{"issuer", options_.issuer_url}, {"error", keys.status()}});
-        changed_.wait_for(lock, pause, [&] { return stopping_; });
+        changed_.wait_for(lock, pause, [&]() KNARR_REQUIRES(mutex_) { return stopping_; });
         pause = std::min(pause * 2, kLastRetry);
       }
     }

@@ -161,11 +161,12 @@ RbacAuthorizer::Rules RbacAuthorizer::rules_of(const Binding& binding) const {
 }
 
 void RbacAuthorizer::visit(const UserInfo& user, std::string_view ns, const Visit& visit) const {
-  const auto look = [&](std::string_view scope, char kind, std::string_view name) {
+  const auto look = [&](std::string_view scope, char kind, std::string_view name) KNARR_REQUIRES_SHARED(mutex_) {
     const auto found = grants_.find(grant_key(scope, kind, name));
     if (found == grants_.end()) return true;
-    return std::all_of(found->second.begin(), found->second.end(),
-                       [&](const Grant& grant) { return visit(grant, rules_of(*grant.binding)); });
+    for (const Grant& grant : found->second)
+      if (!visit(grant, rules_of(*grant.binding))) return false;
+    return true;
   };
   for (const std::string_view scope : std::array<std::string_view, 2>{"", ns}) {
     if (!look(scope, kUser, user.name)) return;
