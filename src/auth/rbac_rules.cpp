@@ -7,6 +7,7 @@
 #include <set>
 
 #include "knarr/auth/rbac.h"
+#include "text.h"
 
 namespace knarr::auth {
 
@@ -80,15 +81,6 @@ std::vector<PolicyRule> broken_down(const PolicyRule& rule) {
   for (const std::string& path : rule.non_resource_urls)
     for (const std::string& verb : rule.verbs) out.push_back({{verb}, {}, {}, {}, {path}});
   return out;
-}
-
-std::string quoted_list(const Strings& items) {
-  std::string out = "[";
-  for (const std::string& item : items) {
-    if (out.size() > 1) out += ' ';
-    json::append_quoted(out, item);
-  }
-  return out += ']';
 }
 
 std::string describe(const PolicyRule& rule) {

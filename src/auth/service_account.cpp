@@ -9,6 +9,7 @@
 #include "knarr/codec/time.h"
 #include "knarr/linux/tree.h"
 #include "openssl.h"
+#include "text.h"
 
 namespace knarr::auth {
 
@@ -25,16 +26,6 @@ std::string sha256(std::string_view text) {
   unsigned size = 0;
   EVP_Digest(text.data(), text.size(), digest, &size, EVP_sha256(), nullptr);
   return {reinterpret_cast<char*>(digest), size};
-}
-
-// Go's %q of a list of strings: ["a" "b"].
-std::string quoted_list(std::span<const std::string> items) {
-  std::string out = "[";
-  for (const std::string& item : items) {
-    if (out.size() > 1) out += ' ';
-    json::append_quoted(out, item);
-  }
-  return out += ']';
 }
 
 std::optional<ObjectRef> ref_of(const json::Value& claims, std::string_view name) {
