@@ -23,7 +23,7 @@ def limits():
     pods, ranges = NS + "/pods?dryRun=All", NS + "/limitranges"
     for limit in [{"type": "Container", "default": {"cpu": "500m"}, "defaultRequest": {"cpu": "100m", "memory": "10Mi"}, "max": {"cpu": "1"}},
                   {"type": "Container", "min": {"cpu": "200m"}, "maxLimitRequestRatio": {"cpu": "2"}},
-                  {"type": "Pod", "max": {"cpu": "1", "memory": "1Gi"}, "min": {"cpu": "100m"}},
+                  {"type": "Pod", "max": {"cpu": "1"}, "min": {"cpu": "100m"}},
                   {"type": "PersistentVolumeClaim", "min": {"storage": "1Gi"}, "max": {"storage": "2Gi"}}]:
         yield "POST", ranges, {"metadata": {"name": "l"}, "spec": {"limits": [limit]}}, {}
         for container in [{}, resources({"cpu": "50m"}), resources({"cpu": "1"}, {"cpu": "3"}), resources({"cpu": "200m"}, {"cpu": "900m"}),
