@@ -323,6 +323,7 @@ bool Definitions::settle_status(const store::ObjectPtr& object, Document& crd) {
   const Document before = json::copy(crd);
   auto& alloc = crd.GetAllocator();
   const WallTime now = clock_.wall();
+  set_approval(crd, now);
   const Value &wanted = member(crd, {"spec", "names"}), &held = member(crd, {"status", "acceptedNames"});
   const std::string group(json::get_string(crd, {"spec", "group"}));
   std::set<std::string> words, kinds;
@@ -388,7 +389,6 @@ bool Definitions::settle_status(const store::ObjectPtr& object, Document& crd) {
       }
     }
   }
-  set_approval(crd, now);
   return !json::equal(crd, before) && write(*object, crd, false);
 }
 

@@ -115,14 +115,18 @@ StoredForm stored_form(const schema::Registry& registry, const Resource& resourc
     keep = registry.find(resource.group, resource.custom->storage_version(), resource.plural);
     storage = keep;
   }
-  if (storage == &resource) {
+  // What was dropped after defaults were set (status) has its defaults when it is read, so they may as well be stored.
+  const bool defaults = resource.custom && schema::custom::has_defaults(resource);
+  if (storage == &resource && !defaults) {
     out.encoded = encode_object(resource, object);
     out.extract = extract_of(&resource, object);
     return out;
   }
   json::Document stored = json::copy(object);
   auto& alloc = stored.GetAllocator();
-  if (!resource.custom) {
+  if (storage == &resource) {
+    schema::apply_defaults(resource, stored, alloc);
+  } else if (!resource.custom) {
     (void)schema::convert(resource, *storage, stored, alloc);  // versions of one resource: cannot fail
   } else {
     set_version(resource, stored, resource.custom->storage_version(), alloc);

@@ -212,6 +212,7 @@ std::optional<Approval> approval_of(const Value& crd) {
 struct Custom::Compiled {
   std::unique_ptr<Structural> structural;
   std::unique_ptr<CustomType> type;
+  bool has_defaults = false;
 };
 
 Custom::Custom(std::shared_ptr<Definition> definition, std::string_view version)
@@ -255,6 +256,7 @@ const Custom::Compiled& Custom::compiled() const {
   std::call_once(once_, [this] {
     auto compiled = std::make_unique<Compiled>();
     compiled->structural = Structural::read(openapi_schema());
+    compiled->has_defaults = compiled->structural && compiled->structural->has_defaults();
     if (compiled->structural) compiled->type = std::make_unique<CustomType>(*compiled->structural, definition_->kind);
     compiled_ = std::move(compiled);
   });
@@ -262,6 +264,7 @@ const Custom::Compiled& Custom::compiled() const {
 }
 
 const Structural* Custom::structural() const { return compiled().structural.get(); }
+bool Custom::has_defaults() const { return compiled().has_defaults; }
 const Type* Custom::type() const {
   const Compiled& c = compiled();
   return c.type ? &c.type->root() : nullptr;

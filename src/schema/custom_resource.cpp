@@ -1,6 +1,7 @@
 // Custom resources as documents: what the generic functions of machinery.h do for them.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 #include <set>
 
@@ -99,6 +100,20 @@ void keep_what_fits(Value& metadata, Allocator& alloc) {
   metadata = std::move(kept);
 }
 
+// Rules are not looked at where the object is not what they count on.
+void tell_of_unchecked_rules(std::vector<Cause>& causes) {
+  constexpr std::string_view kBlocking[] = {"FieldValueNotSupported", "FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany",
+                                            "FieldValueTypeInvalid"};
+  const bool blocked = std::any_of(causes.begin(), causes.end(), [&](const Cause& cause) {
+    return std::find(std::begin(kBlocking), std::end(kBlocking), cause.reason) != std::end(kBlocking);
+  });
+  if (!blocked) return;
+  causes.push_back({"FieldValueInvalid",
+                    "Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing "
+                    "errors to complete validation",
+                    "<nil>"});
+}
+
 Value cell(std::string_view type, const Value& value, WallTime now, Allocator& alloc) {
   if (value.IsNull()) return {};
   if (type == "string") return json::string(value.IsString() ? json::view(value) : std::string_view(json::dump(value)), alloc);
@@ -183,6 +198,7 @@ std::vector<Cause> validate(const Resource& resource, std::string_view subresour
   // What was wrong already may stay so.
   if (!lists.empty() && old != nullptr) structural::validate_lists(*old, schema, "", old_lists);
   if (old_lists.empty()) append(causes, std::move(lists));
+  if (schema != nullptr && schema->has_expressions) tell_of_unchecked_rules(causes);
   return causes;
 }
 
@@ -220,8 +236,6 @@ std::vector<std::string> warnings(const Value& object, const Value* old) {
   return out;
 }
 
-bool changes_on_read(const Resource& resource) {
-  return resource.custom->structural() != nullptr;
-}
+bool has_defaults(const Resource& resource) { return resource.custom->has_defaults(); }
 
 }  // namespace knarr::schema::custom

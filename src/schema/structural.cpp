@@ -222,6 +222,9 @@ std::unique_ptr<Structural> Structural::read(const Value& schema) {
   }
   if (const Value* value = json::find(schema, "default"); value != nullptr && !value->IsNull())
     out->default_value = std::make_unique<json::Document>(json::copy(*value));
+  out->has_expressions = !knarr::schema::items(schema, "x-kubernetes-validations").Empty() || (out->items && out->items->has_expressions) ||
+                         (out->additional && out->additional->has_expressions) ||
+                         std::any_of(out->properties.begin(), out->properties.end(), [](const Property& p) { return p.schema.has_expressions; });
   out->rules = read_rules(schema, out->int_or_string ? "integer,string" : out->type_name);
   return out;
 }

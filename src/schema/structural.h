@@ -24,6 +24,7 @@ struct Structural {
   Type type = Type::kNone;
   bool nullable = false;
   bool preserve_unknown = false, embedded = false, int_or_string = false;
+  bool has_expressions = false;       // x-kubernetes-validations, here or below
   bool additional_allowed = true;     // false: additionalProperties: false
   bool has_additional = false;        // additionalProperties is there, be it true, false or a schema
   bool map_atomic = false;            // x-kubernetes-map-type: atomic

@@ -57,6 +57,7 @@ class Custom {
 
   // Null: there is none, and all fields stay.
   const Structural* structural() const;
+  bool has_defaults() const;
   // The type for server-side apply. Null: no schema.
   const Type* type() const;
   // spec.versions[...].schema.openAPIV3Schema of this version, and the whole document, to describe it.
@@ -117,8 +118,8 @@ const json::Value* follow(const json::Value& object, std::string_view path);
 // About finalizers that are new.
 std::vector<std::string> warnings(const json::Value& object, const json::Value* old);
 
-// True when stored objects have to be looked at on reading: fields may have to be defaulted or pruned.
-bool changes_on_read(const Resource& resource);
+// True when the schema sets anything.
+bool has_defaults(const Resource& resource);
 
 }  // namespace custom
 
