@@ -23,15 +23,27 @@ third_party/pins/install.sh debian-build.txt debian-test.txt || exit 1
 passed=0
 failed=0
 skipped=0
+flaky=()  # what failed and then passed when it was run once more: shown at the end, to be looked at
 logs=$root/build/test-logs
 export TSAN_OPTIONS=suppressions=$root/test/tsan.supp
 mkdir -p "$logs"
+
+# twice LOG COMMAND...: succeeds when the command does, or does when it is run once more: machines are noisy, and what waits for
+# something can wait too short. The first failure is kept in LOG.first and told.
+twice() {
+  local log=$1
+  shift
+  "$@" >"$log" 2>&1 && return
+  mv "$log" "$log.first"
+  "$@" >"$log" 2>&1 || return
+  flaky+=("$log.first")
+}
 
 # check NAME COMMAND...: one test that is a program; its output is shown when it fails.
 check() {
   local name=$1 begun=$SECONDS
   shift
-  if "$@" >"$logs/$name.log" 2>&1; then
+  if twice "$logs/$name.log" "$@"; then
     passed=$((passed + 1))
     printf 'ok    %-44s %4ds\n' "$name" $((SECONDS - begun))
   else
@@ -55,7 +67,7 @@ units() { # preset: every Catch2 program, case by case
     local name begun=$SECONDS
     name=$(basename "$program")
     local log=$logs/$preset-$name.log
-    timeout 600 "$program" >"$log" 2>&1
+    twice "$log" timeout 600 "$program"
     local code=$? line
     line=$(grep -aE '^(All tests passed|test cases:)' "$log" | tail -n 1)
     local good bad
@@ -82,8 +94,23 @@ units() { # preset: every Catch2 program, case by case
 
 black_box() { # preset
   local log=$logs/$1-e2e.log begun=$SECONDS
-  KNARR=$root/build/$1/knarr python3 -m unittest discover -s test/e2e -p '*_test.py' -v >"$log" 2>&1
-  local code=$? good bad skips
+  export KNARR=$root/build/$1/knarr
+  python3 -m unittest discover -s test/e2e -p '*_test.py' -v >"$log" 2>&1
+  local code=$? good bad skips again
+  # Those that failed, by class where the class could not be set up: once more.
+  again=$(sed -nE 's/^(FAIL|ERROR): (setUpClass|tearDownClass|test_[A-Za-z0-9_]+) \(([A-Za-z0-9_.]+)\).*/\3/p' "$log" | sort -u)
+  if ((code != 0)) && [[ -n $again ]] && (($(wc -l <<<"$again") <= 3)); then
+    mv "$log" "$log.first"
+    # shellcheck disable=SC2086  # a list of names
+    if (cd test/e2e && python3 -m unittest -v $again) >"$log.again" 2>&1; then
+      flaky+=("$log.first")
+      code=0
+      sed -E 's/\.\.\. (FAIL|ERROR)$/... ok/; /^(FAIL|ERROR): /d' "$log.first" >"$log"
+    else
+      cp "$log.first" "$log"
+    fi
+  fi
+  unset KNARR
   good=$(grep -cE '\.\.\. ok$' "$log")
   skips=$(grep -cE '\.\.\. skipped' "$log")
   bad=$(grep -cE '\.\.\. (FAIL|ERROR)$|^(FAIL|ERROR): (setUpClass|setUpModule|[a-z_]+ \(unittest.loader)' "$log")
@@ -141,5 +168,9 @@ if $all; then
 fi
 
 echo
+for log in "${flaky[@]}"; do
+  echo "passed only when it was run once more; the first failure, $log:"
+  grep -aE 'FAIL|ERROR|FAILED|WARNING: |Error' -A6 "$log" | head -n 25
+done
 if ((skipped)); then echo "$passed passed, $failed failed, $skipped skipped"; else echo "$passed passed, $failed failed"; fi
 ((failed == 0))
