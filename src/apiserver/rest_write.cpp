@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "knarr/apiserver/extract.h"
 #include "knarr/codec/names.h"
@@ -139,6 +140,33 @@ void keep_namespace_finalizers(Document& object, const Value& old) {
   Value& spec = json::ensure_object(object, {"spec"}, alloc);
   keep(spec, json::find(old, "spec"), "finalizers", alloc);
   if (!finalizers && spec.ObjectEmpty()) json::remove(object, "spec");
+}
+
+// An owner that is named twice counts once; that is told, by when it was found.
+void drop_duplicate_owners(RequestContext& context, Document& object, bool after_admission) {
+  Value* owners = json::find(object, {"metadata", "ownerReferences"});
+  if (!owners || !owners->IsArray() || owners->Size() < 2) return;
+  std::vector<std::string> duplicates;
+  std::unordered_set<std::string> seen;
+  Value kept(rapidjson::kArrayType);
+  for (Value& owner : owners->GetArray()) {
+    std::string key;
+    for (std::string_view name : {"apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"}) {
+      if (const Value* member = json::find(owner, name)) json::append(key, *member);
+      key += ',';
+    }
+    if (seen.insert(std::move(key)).second) {
+      kept.PushBack(owner, object.GetAllocator());
+    } else {
+      duplicates.emplace_back(json::get_string(owner, "uid"));
+    }
+  }
+  *owners = std::move(kept);
+  if (duplicates.empty()) return;
+  context.warnings.push_back(fmt::format(
+      ".metadata.ownerReferences contains duplicate entries{}; API server dedups owner references in 1.20+, and may reject such "
+      "requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
+      after_admission ? " after mutating admission happens" : "", fmt::join(duplicates, ", ")));
 }
 
 // Upstream looks at metadata twice when an object is updated, and says twice what is wrong with it.
@@ -279,6 +307,7 @@ Result<Answer> Rest::Impl::create(RequestContext& context, const Target& target,
   schema::apply_defaults(resource, document, alloc);
   const std::string name(meta_string(document, "name"));
   if (!name.empty()) canonicalize(resource, document);
+  if (!tracked) drop_duplicate_owners(context, document, false);
   if (!tracked) track(context, target, document, nullptr);
   const std::string_view ns = resource.storage_name == "namespaces" ? std::string_view(name) : target.ns;
   AdmissionRequest request{Operation::kCreate, &resource,        "", ns, name, &document, nullptr, &context.user,
@@ -400,6 +429,9 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
         return modified_error(resource, target.name);
       }
       schema::apply_defaults(resource, object, alloc);
+      RequestContext quiet;  // a further round warns of nothing twice
+      RequestContext& told = attempt == 1 ? context : quiet;
+      if (checks == Checks::kClient) drop_duplicate_owners(told, object, false);
       if (checks != Checks::kApplied) track(context, target, object, &old);
       AdmissionRequest request{Operation::kUpdate,
                                &resource,
@@ -412,6 +444,7 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
                                context.dry_run,
                                &context.warnings};
       KNARR_RETURN_IF_ERROR(admit(request));
+      if (checks != Checks::kClient) drop_duplicate_owners(told, object, true);
       keep_system_metadata(object, old);
       if (resource.storage_name == "services" && target.subresource.empty()) {
         KNARR_ASSIGN(auto reservation, service_addresses.allocate(object, &old, context.dry_run, alloc));

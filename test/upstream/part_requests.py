@@ -62,9 +62,18 @@ def proxies():
     yield "GET", "/api/v1/nodes/none/proxy/", None, {}
 
 
+def owners():
+    owner = {"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": "aaaaaaaa-2222-3333-4444-555555555555"}
+    twice = {"metadata": {"name": "o", "ownerReferences": [owner, owner]}}
+    yield "POST", NS + "/configmaps?dryRun=All", twice, {}
+    yield "POST", NS + "/configmaps", {"metadata": {"name": "o"}}, {}
+    yield "PUT", NS + "/configmaps/o?dryRun=All", twice, {}
+    yield "PATCH", NS + "/configmaps/o?dryRun=All", twice, MERGE
+
+
 def requests():
     yield "POST", "/api/v1/namespaces", {"metadata": {"name": "parts"}}, {}
-    for group in (scales, pods, proxies):
+    for group in (scales, pods, proxies, owners):
         yield from group()
     yield "PUT", NS + "/finalize", {"metadata": {"name": "parts"}, "spec": {"finalizers": ["kubernetes", "a/b"]}}, {}
     yield "GET", NS, None, {}
