@@ -199,7 +199,8 @@ void append_protobuf_envelope(std::string& out, std::string_view api_version, st
 
 Result<std::string> encode_protobuf(const Value& object) {
   const std::string_view api_version = json::get_string(object, "apiVersion"), kind = json::get_string(object, "kind");
-  const Type* type = find_kind_type(api_version, kind);
+  // The discovery of the core group does not say its version, in protobuf neither.
+  const Type* type = find_kind_type(api_version.empty() ? "v1" : api_version, kind);
   if (!type) return bad_request(fmt::format("no kind \"{}\" is registered for version \"{}\"", kind, api_version));
   std::string message, out;
   append_protobuf_message(message, *type, object);
