@@ -143,6 +143,7 @@ else
   ((EUID == 0)) && check quickstart examples/quickstart.sh --once
   if ((EUID == 0)) && command -v go >/dev/null; then
     check conformance-quick test/conformance/run.sh --quick
+    check conformance-quick-protobuf test/conformance/run.sh --quick --protobuf
   else
     skipped=$((skipped + 1))
     echo "skip  conformance-quick: needs root and Go"
