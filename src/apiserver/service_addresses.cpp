@@ -235,6 +235,10 @@ class ServiceAddresses::Allocation {
     }
     const std::string policy = text("ipFamilyPolicy");
     std::vector<std::string> addresses = list("clusterIPs"), wanted = list("ipFamilies");
+    for (size_t i = 1; i < wanted.size(); ++i) {
+      if (std::find(wanted.begin(), wanted.begin() + static_cast<long>(i), wanted[i]) != wanted.begin() + static_cast<long>(i))
+        return invalid({"FieldValueDuplicate", "Duplicate value: " + quoted(wanted[i]), fmt::format("spec.ipFamilies[{}]", i)});
+    }
     const auto bad_policy = [&](std::string_view what) {
       return invalid(cause_invalid("spec.ipFamilyPolicy", quoted(policy), what));
     };

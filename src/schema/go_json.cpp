@@ -6,12 +6,14 @@ namespace knarr::schema {
 
 namespace {
 
-constexpr std::string_view kInitialisms[] = {"cidr", "ip", "os", "tls", "tty", "uid", "url"};
+constexpr std::string_view kInitialisms[] = {"api", "cidr", "fs", "ip", "os", "tls", "tty", "uid", "url"};
 
 std::string go_name(std::string_view name) {
   std::string out(name);
-  const bool whole = std::find(std::begin(kInitialisms), std::end(kInitialisms), name) != std::end(kInitialisms);
-  for (size_t i = 0; i < (whole ? out.size() : 1); ++i) out[i] = static_cast<char>(std::toupper(static_cast<unsigned char>(out[i])));
+  // All of an initialism is capital, the whole name or its first word.
+  const size_t word = std::min(static_cast<size_t>(std::find_if(name.begin(), name.end(), [](unsigned char c) { return std::isupper(c); }) - name.begin()), name.size());
+  const bool initialism = std::find(std::begin(kInitialisms), std::end(kInitialisms), name.substr(0, word)) != std::end(kInitialisms);
+  for (size_t i = 0; i < (initialism ? word : 1); ++i) out[i] = static_cast<char>(std::toupper(static_cast<unsigned char>(out[i])));
   return out;
 }
 

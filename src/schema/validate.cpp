@@ -1,13 +1,13 @@
 // Which rules hold for which kind, and the rules of the small kinds.
 #include "schema/validate.h"
 #include "schema/validate_crd.h"
+#include "schema/validate_groups.h"
 
 #include <fmt/format.h>
 
 #include <map>
 #include <set>
 
-#include "knarr/schema/api/scheduling_v1.h"
 #include "knarr/schema/machinery.h"
 
 namespace knarr::schema {
@@ -199,36 +199,6 @@ void lease(const api::coordination::v1::Lease& lease, const api::coordination::v
     errors.forbidden(path.child("preferredHolder"), "may only be specified if `strategy` is defined");
 }
 
-using PriorityClass = api::scheduling::v1::PriorityClass;
-
-// Why a class whose name is reserved is not one of those that the system has.
-std::string not_of_the_system(const PriorityClass& c) {
-  constexpr std::pair<std::string_view, int32_t> kKnown[] = {{"system-cluster-critical", 2'000'000'000},
-                                                             {"system-node-critical", 2'000'001'000}};
-  for (const auto& [name, value] : kKnown) {
-    if (c.metadata.name != name) continue;
-    if (c.value != value) return fmt::format("value of {} PriorityClass must be {}", name, value);
-    return c.globalDefault ? fmt::format("globalDefault of {} PriorityClass must be false", name) : "";
-  }
-  return fmt::format("{} is not a known system priority class", c.metadata.name);
-}
-
-void priority_class(const PriorityClass& c, const PriorityClass* old, FieldErrors& errors) {
-  constexpr int32_t kHighest = 1'000'000'000;
-  object_meta(c.metadata, old ? &old->metadata : nullptr, false, names::dns1123_subdomain, errors);
-  if (old != nullptr) {
-    if (c.value != old->value) errors.forbidden(Path("value"), "may not be changed in an update.");
-    if (c.preemptionPolicy != old->preemptionPolicy)
-      errors.invalid(Path("preemptionPolicy"), c.preemptionPolicy.value_or(""), kImmutable);
-  } else if (c.metadata.name.starts_with("system-")) {
-    if (std::string why = not_of_the_system(c); !why.empty())
-      errors.forbidden(Path("metadata").child("name"),
-                       "priority class names with 'system-' prefix are reserved for system use only. error: " + why);
-  } else if (c.value > kHighest) {
-    errors.forbidden(Path("value"), fmt::format("maximum allowed value of a user defined priority is {}", kHighest));
-  }
-}
-
 void binding(const core::Binding& binding, const core::Binding*, FieldErrors& errors) {
   if (!binding.target.kind.empty() && binding.target.kind != "Node")
     errors.unsupported(Path("target.kind"), binding.target.kind, {"Node", "<empty>"});
@@ -255,9 +225,20 @@ void any_kind(const Resource& resource, const json::Value& object, const json::V
   meta::ObjectMeta before;
   if (old != nullptr) before = meta_of(*old);
   NameRule rule = names::dns1123_subdomain;
-  if (resource.group == "rbac.authorization.k8s.io") rule = names::path_segment_name;
   if (resource.kind == "IPAddress") rule = [](std::string_view name) { return names::ip(name, true); };
   object_meta(meta_of(object), old != nullptr ? &before : nullptr, resource.namespaced, rule, errors);
+}
+
+// Version 1 of autoscalers has other fields; upstream checks what they mean.
+void autoscaler_v1(const json::Value& object, const json::Value* old, FieldErrors& errors) {
+  const Resource* from = find_resource("autoscaling", "v1", "horizontalpodautoscalers");
+  const Resource* to = find_resource("autoscaling", "v2", "horizontalpodautoscalers");
+  json::Document now, before;
+  now.CopyFrom(object, now.GetAllocator());
+  if (old != nullptr) before.CopyFrom(*old, before.GetAllocator());
+  if (!convert(*from, *to, now, now.GetAllocator()).ok()) return;
+  if (old != nullptr && !convert(*from, *to, before, before.GetAllocator()).ok()) return;
+  typed<api::autoscaling::v2::HorizontalPodAutoscaler, autoscaler>(now, old != nullptr ? &before : nullptr, errors);
 }
 
 Rules rules_of(std::string_view type) {
@@ -268,20 +249,44 @@ Rules rules_of(std::string_view type) {
       {"apps/v1.Deployment", typed<api::apps::v1::Deployment, deployment>},
       {"apps/v1.ReplicaSet", typed<api::apps::v1::ReplicaSet, replica_set>},
       {"apps/v1.StatefulSet", typed<api::apps::v1::StatefulSet, stateful_set>},
+      {"autoscaling/v1.HorizontalPodAutoscaler", autoscaler_v1},
+      {"autoscaling/v2.HorizontalPodAutoscaler", typed<api::autoscaling::v2::HorizontalPodAutoscaler, autoscaler>},
       {"batch/v1.CronJob", typed<api::batch::v1::CronJob, cron_job>},
       {"batch/v1.Job", typed<api::batch::v1::Job, job>},
       {"coordination/v1.Lease", typed<api::coordination::v1::Lease, lease>},
       {"core/v1.Binding", typed<core::Binding, binding>},
       {"core/v1.ConfigMap", typed<core::ConfigMap, config_map>},
+      {"core/v1.Endpoints", typed<core::Endpoints, endpoints>},
       {"core/v1.Event", typed<core::Event, event>},
+      {"core/v1.LimitRange", typed<core::LimitRange, limit_range>},
       {"core/v1.Namespace", typed<core::Namespace, namespace_object>},
       {"core/v1.Node", typed<core::Node, node>},
+      {"core/v1.PersistentVolume", typed<core::PersistentVolume, persistent_volume>},
+      {"core/v1.PersistentVolumeClaim", typed<core::PersistentVolumeClaim, persistent_volume_claim>},
       {"core/v1.Pod", typed<core::Pod, pod>},
       {"core/v1.PodTemplate", typed<core::PodTemplate, pod_template_object>},
       {"core/v1.ReplicationController", typed<core::ReplicationController, replication_controller>},
+      {"core/v1.ResourceQuota", typed<core::ResourceQuota, resource_quota>},
       {"core/v1.Secret", typed<core::Secret, secret>},
+      {"core/v1.Service", typed<core::Service, service>},
       {"core/v1.ServiceAccount", typed<core::ServiceAccount, service_account>},
-      {"scheduling/v1.PriorityClass", typed<PriorityClass, priority_class>},
+      {"discovery/v1.EndpointSlice", typed<api::discovery::v1::EndpointSlice, endpoint_slice>},
+      {"networking/v1.Ingress", typed<api::networking::v1::Ingress, ingress>},
+      {"networking/v1.IngressClass", typed<api::networking::v1::IngressClass, ingress_class>},
+      {"networking/v1.NetworkPolicy", typed<api::networking::v1::NetworkPolicy, network_policy>},
+      {"node/v1.RuntimeClass", typed<api::node::v1::RuntimeClass, runtime_class>},
+      {"policy/v1.PodDisruptionBudget", typed<api::policy::v1::PodDisruptionBudget, disruption_budget>},
+      {"rbac/v1.ClusterRole", typed<api::rbac::v1::ClusterRole, cluster_role>},
+      {"rbac/v1.ClusterRoleBinding", typed<api::rbac::v1::ClusterRoleBinding, cluster_role_binding>},
+      {"rbac/v1.Role", typed<api::rbac::v1::Role, role>},
+      {"rbac/v1.RoleBinding", typed<api::rbac::v1::RoleBinding, role_binding>},
+      {"scheduling/v1.PriorityClass", typed<api::scheduling::v1::PriorityClass, priority_class>},
+      {"storage/v1.CSIDriver", typed<api::storage::v1::CSIDriver, csi_driver>},
+      {"storage/v1.CSINode", typed<api::storage::v1::CSINode, csi_node>},
+      {"storage/v1.CSIStorageCapacity", typed<api::storage::v1::CSIStorageCapacity, storage_capacity>},
+      {"storage/v1.StorageClass", typed<api::storage::v1::StorageClass, storage_class>},
+      {"storage/v1.VolumeAttachment", typed<api::storage::v1::VolumeAttachment, volume_attachment>},
+      {"storage/v1.VolumeAttributesClass", typed<api::storage::v1::VolumeAttributesClass, volume_attributes_class>},
   };
   auto it = table.find(type);
   return it == table.end() ? nullptr : it->second;

@@ -28,6 +28,7 @@ void annotations(const std::map<std::string, std::string>& annotations, const Pa
 void labels(const std::map<std::string, std::string>& labels, const Path& path, FieldErrors& errors);
 bool selects(const meta::LabelSelector& selector, const std::map<std::string, std::string>& labels);
 std::string labels_json(const std::map<std::string, std::string>& labels);  // as upstream prints a map; null when empty
+std::string list_json(const std::vector<std::string>& list);                 // null when empty
 void label_selector(const meta::LabelSelector& selector, const Path& path, FieldErrors& errors);
 // A finalizer is one of Kubernetes' own or has a prefix.
 void known_finalizer(const std::string& name, const Path& path, FieldErrors& errors);
@@ -46,6 +47,14 @@ void pod_template_object(const core::PodTemplate& object, const core::PodTemplat
 void int_or_percent(const IntOrString& value, const Path& path, FieldErrors& errors);
 void at_most_all(const IntOrString& value, const Path& path, FieldErrors& errors);
 
+// The network and storage of the core group.
+void service(const core::Service& service, const core::Service* old, FieldErrors& errors);
+void endpoints(const core::Endpoints& endpoints, const core::Endpoints* old, FieldErrors& errors);
+void persistent_volume(const core::PersistentVolume& volume, const core::PersistentVolume* old, FieldErrors& errors);
+void persistent_volume_claim(const core::PersistentVolumeClaim& claim, const core::PersistentVolumeClaim* old, FieldErrors& errors);
+void limit_range(const core::LimitRange& range, const core::LimitRange* old, FieldErrors& errors);
+void resource_quota(const core::ResourceQuota& quota, const core::ResourceQuota* old, FieldErrors& errors);
+
 // Pods.
 void pod_template(const core::PodTemplateSpec& pod_template, const Path& path, FieldErrors& errors);
 void pod(const core::Pod& pod, const core::Pod* old, FieldErrors& errors);
@@ -54,6 +63,10 @@ void pod_status_update(const core::Pod& pod, const core::Pod& old, FieldErrors& 
 using Volumes = std::map<std::string, const core::Volume*>;  // those of a pod that are well, by name
 Volumes volumes(const core::PodSpec& spec, const std::string& pod_name, const Path& path, FieldErrors& errors);
 void containers(const core::PodSpec& spec, const Volumes& volumes, const Path& path, FieldErrors& errors);
+void node_selector(const core::NodeSelector& selector, const Path& path, FieldErrors& errors);
+void csi_driver_name(const std::string& name, const Path& path, FieldErrors& errors);
+void host_path_source(const core::HostPathVolumeSource& source, const Path& path, FieldErrors& errors);
+void nfs_source(const core::NFSVolumeSource& source, const Path& path, FieldErrors& errors);
 void affinity(const core::Affinity& affinity, const Path& path, FieldErrors& errors);
 void tolerations(const std::vector<core::Toleration>& tolerations, const Path& path, FieldErrors& errors);
 void topology_spread(const std::vector<core::TopologySpreadConstraint>& constraints, const Path& path, FieldErrors& errors);
@@ -62,6 +75,11 @@ void app_armor_profile(const core::AppArmorProfile& profile, const Path& path, F
 
 using Amounts = std::map<std::string, std::string>;
 void resource_requirements(const core::ResourceRequirements& r, const core::PodSpec& spec, const Path& path, FieldErrors& errors);
+void resource_name(const std::string& name, const Path& path, FieldErrors& errors);  // of any kind of resource
+void container_resource_name(const std::string& name, const Path& path, FieldErrors& errors);
+// Whether resources without a prefix have the name; of quotas or of anything.
+bool is_standard_resource(std::string_view name, bool quota);
+bool may_overcommit(std::string_view name);
 // Overhead and other lists of amounts: names and quantities.
 void resource_amounts(const Amounts& amounts, const Path& path, FieldErrors& errors);
 void resource_amount(const std::string& name, const std::string& amount, const Path& path, FieldErrors& errors);

@@ -167,6 +167,16 @@ std::string labels_json(const std::map<std::string, std::string>& labels) {
   return labels.empty() ? "null" : out + "}";
 }
 
+std::string list_json(const std::vector<std::string>& list) {
+  if (list.empty()) return "null";
+  std::string out = "[";
+  for (const std::string& text : list) {
+    if (out.size() > 1) out += ',';
+    json::append_quoted(out, text);
+  }
+  return out + "]";
+}
+
 bool selects(const meta::LabelSelector& selector, const std::map<std::string, std::string>& labels) {
   for (const auto& [key, value] : selector.matchLabels) {
     auto it = labels.find(key);

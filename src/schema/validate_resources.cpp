@@ -22,24 +22,9 @@ bool is_extended(const std::string& name) {
   return !is_native(name) && !name.starts_with("requests.") && names::qualified_name("requests." + name).empty();
 }
 
-bool may_overcommit(std::string_view name) { return is_native(name) && !is_huge_page(name); }
-
 bool is_counted(const std::string& name) {
   return is_extended(name) || is_one_of(name, {"pods", "resourcequotas", "services", "replicationcontrollers", "secrets", "configmaps",
                                                "persistentvolumeclaims", "services.nodeports", "services.loadbalancers"});
-}
-
-void container_resource_name(const std::string& name, const Path& path, FieldErrors& errors) {
-  auto problems = names::qualified_name(name);
-  errors.invalid(path, name, problems);
-  bool standard = is_one_of(name, {"cpu", "memory", "ephemeral-storage"}) || is_huge_page(name);
-  if (name.find('/') == std::string::npos) {
-    if (standard) return;
-    if (problems.empty()) errors.invalid(path, name, "must be a standard resource type or fully qualified");
-    errors.invalid(path, name, "must be a standard resource for containers");
-  } else if (!is_native(name) && !is_extended(name)) {
-    errors.invalid(path, name, "doesn't follow extended resource name standard");
-  }
 }
 
 void huge_page_amount(const std::string& name, const std::string& amount, const Path& path, FieldErrors& errors) {
@@ -101,6 +86,36 @@ void divisor(const core::ResourceFieldSelector& ref, const Path& path, FieldErro
 }
 
 }  // namespace
+
+bool may_overcommit(std::string_view name) { return is_native(name) && !is_huge_page(name); }
+
+bool is_standard_resource(std::string_view name, bool quota) {
+  if (name.starts_with("hugepages-") || name.starts_with("requests.hugepages-")) return true;
+  if (name == "storage") return !quota;
+  return is_one_of(name, {"cpu", "memory", "ephemeral-storage", "requests.cpu", "requests.memory", "requests.storage", "requests.ephemeral-storage",
+                          "limits.cpu", "limits.memory", "limits.ephemeral-storage", "pods", "resourcequotas", "services", "replicationcontrollers",
+                          "secrets", "persistentvolumeclaims", "configmaps", "services.nodeports", "services.loadbalancers"});
+}
+
+void resource_name(const std::string& name, const Path& path, FieldErrors& errors) {
+  const auto problems = names::qualified_name(name);
+  errors.invalid(path, name, problems);
+  if (problems.empty() && name.find('/') == name.npos && !is_standard_resource(name, false))
+    errors.invalid(path, name, "must be a standard resource type or fully qualified");
+}
+
+void container_resource_name(const std::string& name, const Path& path, FieldErrors& errors) {
+  auto problems = names::qualified_name(name);
+  errors.invalid(path, name, problems);
+  bool standard = is_one_of(name, {"cpu", "memory", "ephemeral-storage"}) || is_huge_page(name);
+  if (name.find('/') == std::string::npos) {
+    if (standard) return;
+    if (problems.empty()) errors.invalid(path, name, "must be a standard resource type or fully qualified");
+    errors.invalid(path, name, "must be a standard resource for containers");
+  } else if (!is_native(name) && !is_extended(name)) {
+    errors.invalid(path, name, "doesn't follow extended resource name standard");
+  }
+}
 
 void resource_amount(const std::string& name, const std::string& amount, const Path& path, FieldErrors& errors) {
   Quantity quantity = Quantity::parse_or_zero(amount);

@@ -51,9 +51,7 @@ void weight(int32_t weight, const Path& path, FieldErrors& errors) {
 
 void node_affinity(const core::NodeAffinity& a, const Path& path, FieldErrors& errors) {
   if (const auto& required = a.requiredDuringSchedulingIgnoredDuringExecution) {
-    Path terms = path.child(kRequired).child("nodeSelectorTerms");
-    if (required->nodeSelectorTerms.empty()) errors.required(terms, "must have at least one node selector term");
-    for (size_t i = 0; i < required->nodeSelectorTerms.size(); ++i) node_term(required->nodeSelectorTerms[i], true, terms.index(i), errors);
+    node_selector(*required, path.child(kRequired), errors);
   }
   const auto& preferred = a.preferredDuringSchedulingIgnoredDuringExecution;
   for (size_t i = 0; i < preferred.size(); ++i) {
@@ -100,6 +98,12 @@ bool is_integer(std::string_view text) {
 }
 
 }  // namespace
+
+void node_selector(const core::NodeSelector& selector, const Path& path, FieldErrors& errors) {
+  const Path terms = path.child("nodeSelectorTerms");
+  if (selector.nodeSelectorTerms.empty()) errors.required(terms, "must have at least one node selector term");
+  for (size_t i = 0; i < selector.nodeSelectorTerms.size(); ++i) node_term(selector.nodeSelectorTerms[i], true, terms.index(i), errors);
+}
 
 void affinity(const core::Affinity& a, const Path& path, FieldErrors& errors) {
   if (a.nodeAffinity) node_affinity(*a.nodeAffinity, path.child("nodeAffinity"), errors);

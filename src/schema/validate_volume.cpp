@@ -80,10 +80,7 @@ void check(const core::NFSVolumeSource& source, const Path& path, FieldErrors& e
 }
 
 void check(const core::CSIVolumeSource& source, const Path& path, FieldErrors& errors) {
-  if (source.driver.empty()) return errors.required(path.child("driver"));
-  std::string lower = source.driver;
-  for (char& c : lower) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-  errors.invalid(path.child("driver"), source.driver, names::dns1123_subdomain(lower));
+  csi_driver_name(source.driver, path.child("driver"), errors);
 }
 
 void check(const core::EphemeralVolumeSource& source, const Path& path, FieldErrors& errors) {
@@ -214,6 +211,17 @@ void volume_source(const core::Volume& v, const Path& path, FieldErrors& errors)
 }
 
 }  // namespace
+
+void csi_driver_name(const std::string& name, const Path& path, FieldErrors& errors) {
+  if (name.empty()) return errors.required(path);
+  if (name.size() > 63) errors.too_long(path, 63);
+  std::string lower = name;
+  for (char& c : lower) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+  errors.invalid(path, name, names::dns1123_subdomain(lower));
+}
+
+void host_path_source(const core::HostPathVolumeSource& source, const Path& path, FieldErrors& errors) { check(source, path, errors); }
+void nfs_source(const core::NFSVolumeSource& source, const Path& path, FieldErrors& errors) { check(source, path, errors); }
 
 void no_backsteps(const std::string& target, const Path& path, FieldErrors& errors) {
   if (("/" + target + "/").find("/../") != std::string::npos) errors.invalid(path, target, "must not contain '..'");

@@ -26,6 +26,7 @@ import part_requests
 import crd_requests
 import auth_requests
 import kind_requests
+import validation_requests
 import workload_requests
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -184,7 +185,7 @@ def requests():
 
 
 GROUPS = {"base": requests, "apply": apply_requests.requests, "forms": form_requests.requests, "parts": part_requests.requests, "auth": auth_requests.requests, "discovery": kind_requests.discovery, "kinds": kind_requests.requests, "services": kind_requests.services, "certificates": kind_requests.certificates,
-          "crd": crd_requests.requests, "workloads": workload_requests.requests, "admission": admission_requests.requests}
+          "crd": crd_requests.requests, "workloads": workload_requests.requests, "validation": validation_requests.requests, "admission": admission_requests.requests}
 
 
 def chosen_requests():

@@ -1,0 +1,37 @@
+// Validation of the kinds of the smaller groups; private to the module. `old` is null on create.
+#pragma once
+
+#include "knarr/schema/api/autoscaling_v2.h"
+#include "knarr/schema/api/discovery_v1.h"
+#include "knarr/schema/api/networking_v1.h"
+#include "knarr/schema/api/node_v1.h"
+#include "knarr/schema/api/policy_v1.h"
+#include "knarr/schema/api/rbac_v1.h"
+#include "knarr/schema/api/scheduling_v1.h"
+#include "knarr/schema/api/storage_v1.h"
+#include "schema/validate.h"
+
+namespace knarr::schema::validation {
+
+void ingress(const api::networking::v1::Ingress& ingress, const api::networking::v1::Ingress* old, FieldErrors& errors);
+void ingress_class(const api::networking::v1::IngressClass& ingress_class, const api::networking::v1::IngressClass* old, FieldErrors& errors);
+void network_policy(const api::networking::v1::NetworkPolicy& policy, const api::networking::v1::NetworkPolicy* old, FieldErrors& errors);
+void endpoint_slice(const api::discovery::v1::EndpointSlice& slice, const api::discovery::v1::EndpointSlice* old, FieldErrors& errors);
+void disruption_budget(const api::policy::v1::PodDisruptionBudget& budget, const api::policy::v1::PodDisruptionBudget* old, FieldErrors& errors);
+void priority_class(const api::scheduling::v1::PriorityClass& priority, const api::scheduling::v1::PriorityClass* old, FieldErrors& errors);
+void role(const api::rbac::v1::Role& role, const api::rbac::v1::Role* old, FieldErrors& errors);
+void cluster_role(const api::rbac::v1::ClusterRole& role, const api::rbac::v1::ClusterRole* old, FieldErrors& errors);
+void role_binding(const api::rbac::v1::RoleBinding& binding, const api::rbac::v1::RoleBinding* old, FieldErrors& errors);
+void cluster_role_binding(const api::rbac::v1::ClusterRoleBinding& binding, const api::rbac::v1::ClusterRoleBinding* old, FieldErrors& errors);
+void autoscaler(const api::autoscaling::v2::HorizontalPodAutoscaler& autoscaler, const api::autoscaling::v2::HorizontalPodAutoscaler* old,
+                FieldErrors& errors);
+void storage_class(const api::storage::v1::StorageClass& storage_class, const api::storage::v1::StorageClass* old, FieldErrors& errors);
+void volume_attachment(const api::storage::v1::VolumeAttachment& attachment, const api::storage::v1::VolumeAttachment* old, FieldErrors& errors);
+void csi_driver(const api::storage::v1::CSIDriver& driver, const api::storage::v1::CSIDriver* old, FieldErrors& errors);
+void csi_node(const api::storage::v1::CSINode& node, const api::storage::v1::CSINode* old, FieldErrors& errors);
+void storage_capacity(const api::storage::v1::CSIStorageCapacity& capacity, const api::storage::v1::CSIStorageCapacity* old, FieldErrors& errors);
+void volume_attributes_class(const api::storage::v1::VolumeAttributesClass& attributes, const api::storage::v1::VolumeAttributesClass* old,
+                             FieldErrors& errors);
+void runtime_class(const api::node::v1::RuntimeClass& runtime, const api::node::v1::RuntimeClass* old, FieldErrors& errors);
+
+}  // namespace knarr::schema::validation
