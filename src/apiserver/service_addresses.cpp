@@ -139,6 +139,7 @@ class ServiceAddresses::Allocation {
     if (old_) take_over();
     normalize_addresses();
     if (type() != "ExternalName") {
+      KNARR_RETURN_IF_ERROR(one_first_address());
       KNARR_RETURN_IF_ERROR(families());
       KNARR_RETURN_IF_ERROR(cluster_addresses());
     }
@@ -221,6 +222,15 @@ class ServiceAddresses::Allocation {
     } else {
       set_texts(spec(), "clusterIPs", {address}, alloc_);
     }
+  }
+
+  Status one_first_address() const {
+    const std::string address = text("clusterIP");
+    const std::vector<std::string> addresses = list("clusterIPs");
+    if (addresses.empty() || addresses[0] == address) return Status::OK();
+    return invalid(cause_invalid("spec.clusterIPs", json_list(addresses),
+                                 address.empty() ? "must be empty when `clusterIP` is not specified"
+                                                 : "first value must match `clusterIP`"));
   }
 
   Status families() {

@@ -215,7 +215,7 @@ void typed(const json::Value& object, const json::Value* old, FieldErrors& error
   rules(now, old != nullptr ? &before : nullptr, errors);
 }
 
-// A kind without rules of its own. Names are subdomains, but those that only name a path may have nearly every character.
+// A kind without rules of its own. Names are subdomains.
 void any_kind(const Resource& resource, const json::Value& object, const json::Value* old, FieldErrors& errors) {
   auto meta_of = [](const json::Value& document) {
     meta::ObjectMeta m;
@@ -224,9 +224,7 @@ void any_kind(const Resource& resource, const json::Value& object, const json::V
   };
   meta::ObjectMeta before;
   if (old != nullptr) before = meta_of(*old);
-  NameRule rule = names::dns1123_subdomain;
-  if (resource.kind == "IPAddress") rule = [](std::string_view name) { return names::ip(name, true); };
-  object_meta(meta_of(object), old != nullptr ? &before : nullptr, resource.namespaced, rule, errors);
+  object_meta(meta_of(object), old != nullptr ? &before : nullptr, resource.namespaced, names::dns1123_subdomain, errors);
 }
 
 // Version 1 of autoscalers has other fields; upstream checks what they mean.
@@ -271,9 +269,13 @@ Rules rules_of(std::string_view type) {
       {"core/v1.Service", typed<core::Service, service>},
       {"core/v1.ServiceAccount", typed<core::ServiceAccount, service_account>},
       {"discovery/v1.EndpointSlice", typed<api::discovery::v1::EndpointSlice, endpoint_slice>},
+      {"flowcontrol/v1.FlowSchema", typed<api::flowcontrol::v1::FlowSchema, flow_schema>},
+      {"flowcontrol/v1.PriorityLevelConfiguration", typed<api::flowcontrol::v1::PriorityLevelConfiguration, priority_level>},
+      {"networking/v1.IPAddress", typed<api::networking::v1::IPAddress, ip_address>},
       {"networking/v1.Ingress", typed<api::networking::v1::Ingress, ingress>},
       {"networking/v1.IngressClass", typed<api::networking::v1::IngressClass, ingress_class>},
       {"networking/v1.NetworkPolicy", typed<api::networking::v1::NetworkPolicy, network_policy>},
+      {"networking/v1.ServiceCIDR", typed<api::networking::v1::ServiceCIDR, service_cidr>},
       {"node/v1.RuntimeClass", typed<api::node::v1::RuntimeClass, runtime_class>},
       {"policy/v1.PodDisruptionBudget", typed<api::policy::v1::PodDisruptionBudget, disruption_budget>},
       {"rbac/v1.ClusterRole", typed<api::rbac::v1::ClusterRole, cluster_role>},

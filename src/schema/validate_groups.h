@@ -3,6 +3,7 @@
 
 #include "knarr/schema/api/autoscaling_v2.h"
 #include "knarr/schema/api/discovery_v1.h"
+#include "knarr/schema/api/flowcontrol_v1.h"
 #include "knarr/schema/api/networking_v1.h"
 #include "knarr/schema/api/node_v1.h"
 #include "knarr/schema/api/policy_v1.h"
@@ -23,6 +24,11 @@ void role(const api::rbac::v1::Role& role, const api::rbac::v1::Role* old, Field
 void cluster_role(const api::rbac::v1::ClusterRole& role, const api::rbac::v1::ClusterRole* old, FieldErrors& errors);
 void role_binding(const api::rbac::v1::RoleBinding& binding, const api::rbac::v1::RoleBinding* old, FieldErrors& errors);
 void cluster_role_binding(const api::rbac::v1::ClusterRoleBinding& binding, const api::rbac::v1::ClusterRoleBinding* old, FieldErrors& errors);
+void ip_address(const api::networking::v1::IPAddress& address, const api::networking::v1::IPAddress* old, FieldErrors& errors);
+void service_cidr(const api::networking::v1::ServiceCIDR& cidr, const api::networking::v1::ServiceCIDR* old, FieldErrors& errors);
+void flow_schema(const api::flowcontrol::v1::FlowSchema& schema, const api::flowcontrol::v1::FlowSchema* old, FieldErrors& errors);
+void priority_level(const api::flowcontrol::v1::PriorityLevelConfiguration& level, const api::flowcontrol::v1::PriorityLevelConfiguration* old,
+                    FieldErrors& errors);
 void autoscaler(const api::autoscaling::v2::HorizontalPodAutoscaler& autoscaler, const api::autoscaling::v2::HorizontalPodAutoscaler* old,
                 FieldErrors& errors);
 void storage_class(const api::storage::v1::StorageClass& storage_class, const api::storage::v1::StorageClass* old, FieldErrors& errors);

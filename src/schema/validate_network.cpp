@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "schema/go_json.h"
 #include "schema/validate_addresses.h"
 #include "schema/validate_groups.h"
 
@@ -299,7 +300,57 @@ void slice_ports(const std::vector<discovery::EndpointPort>& ports, const Path& 
   }
 }
 
+void parent_reference(const networking::ParentReference& parent, const Path& path, FieldErrors& errors) {
+  if (!parent.group.empty()) errors.invalid(path.child("group"), parent.group, names::dns1123_subdomain(parent.group));
+  for (const auto& [field, value] : {std::pair("resource", &parent.resource), std::pair("name", &parent.name)}) {
+    if (value->empty()) {
+      errors.required(path.child(field));
+    } else {
+      errors.invalid(path.child(field), *value, names::path_segment_name(*value));
+    }
+  }
+  if (!parent.namespace_.empty()) errors.invalid(path.child("namespace"), parent.namespace_, names::path_segment_name(parent.namespace_));
+}
+
+void service_networks(const networking::ServiceCIDRSpec& spec, const Path& path, FieldErrors& errors) {
+  if (spec.cidrs.empty()) return errors.required(path, "at least one CIDR required");
+  if (spec.cidrs.size() > 2) return errors.invalid_json(path, fmt::format("{{\"CIDRs\":{}}}", list_json(spec.cidrs)), "may only hold up to 2 values");
+  for (size_t i = 0; i < spec.cidrs.size(); ++i) errors.invalid(path.index(i), spec.cidrs[i], names::cidr(spec.cidrs[i], true));
+  if (spec.cidrs.size() < 2) return;
+  const auto first = ip_network(spec.cidrs[0]), second = ip_network(spec.cidrs[1]);
+  if (first && second && first->base.size() == second->base.size())
+    errors.invalid_json(path, list_json(spec.cidrs), "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64");
+}
+
 }  // namespace
+
+void ip_address(const networking::IPAddress& address, const networking::IPAddress* old, FieldErrors& errors) {
+  const NameRule rule = [](std::string_view name) { return names::ip(name, true); };
+  object_meta(address.metadata, old ? &old->metadata : nullptr, false, rule, errors);
+  const Path path("spec.parentRef");
+  const auto& parent = address.spec.parentRef;
+  if (old) {
+    if (!(parent == old->spec.parentRef)) errors.invalid_json(path, parent ? go_json(*parent) : "null", kImmutable);
+  } else if (!parent) {
+    errors.required(path);
+  } else {
+    parent_reference(*parent, path, errors);
+  }
+}
+
+void service_cidr(const networking::ServiceCIDR& c, const networking::ServiceCIDR* old, FieldErrors& errors) {
+  object_meta(c.metadata, old ? &old->metadata : nullptr, false, names::dns1123_subdomain, errors);
+  const Path path("spec.cidrs");
+  const auto& now = c.spec.cidrs;
+  if (!old) return service_networks(c.spec, path, errors);
+  const auto& before = old->spec.cidrs;
+  const bool grows = before.size() == 1 && now.size() == 2;
+  if (now.size() != before.size() && !grows) return errors.invalid_json(path, list_json(now), kImmutable);
+  for (size_t i = 0; i < before.size(); ++i) {
+    if (now[i] != before[i]) errors.invalid(path.index(i), now[i], kImmutable);
+  }
+  if (grows) service_networks(c.spec, path, errors);
+}
 
 void ingress(const networking::Ingress& ingress, const networking::Ingress* old, FieldErrors& errors) {
   object_meta(ingress.metadata, old ? &old->metadata : nullptr, true, names::dns1123_subdomain, errors);

@@ -61,6 +61,18 @@ Topology topology(const core::TopologySelectorTerm& term, const Path& path, Fiel
   return out;
 }
 
+void allowed_topologies(const std::vector<core::TopologySelectorTerm>& topologies, FieldErrors& errors) {
+  std::vector<Topology> known;
+  for (size_t i = 0; i < topologies.size(); ++i) {
+    const Path at = Path("allowedTopologies").index(i);
+    Topology terms = topology(topologies[i], at, errors);
+    // Upstream compares with as many empty terms as there are terms, too.
+    const auto count = static_cast<size_t>(std::count(known.begin(), known.end(), terms)) + (terms.empty() ? topologies.size() : 0);
+    for (size_t n = 0; n < count; ++n) errors.duplicate(at.child("matchLabelExpressions"), "");
+    known.push_back(std::move(terms));
+  }
+}
+
 void volume_error(const api::Box<storage::VolumeError>& error, const Path& path, FieldErrors& errors) {
   if (!error) return;
   if (error->message.size() > kMaxErrorBytes) errors.too_long(path.child("message"), kMaxParameterBytes);
@@ -111,20 +123,21 @@ void csi_driver_spec(const storage::CSIDriverSpec& spec, const Path& path, Field
                    "serviceAccountTokenInSecrets is set but no tokenRequests are specified");
 }
 
+void runtime_scheduling(const node_api::Scheduling& scheduling, const Path& path, FieldErrors& errors) {
+  const Path at = path.child("tolerations");
+  labels(scheduling.nodeSelector, path.child("nodeSelector"), errors);
+  tolerations(scheduling.tolerations, at, errors);
+  std::set<std::vector<std::string>> seen;
+  for (size_t i = 0; i < scheduling.tolerations.size(); ++i) {
+    const core::Toleration& t = scheduling.tolerations[i];
+    if (!seen.insert({t.key, t.operator_, t.value, t.effect}).second) errors.duplicate_json(at.index(i), go_json(t));
+  }
+}
+
 }  // namespace
 
 void storage_class(const storage::StorageClass& c, const storage::StorageClass* old, FieldErrors& errors) {
   object_meta(c.metadata, old ? &old->metadata : nullptr, false, names::dns1123_subdomain, errors);
-  if (old) {
-    auto frozen = [&](std::string_view name, bool same, std::string_view now) {
-      if (!same) errors.invalid_json(Path(name), now, kImmutable);
-    };
-    frozen("parameters", c.parameters == old->parameters, labels_json(c.parameters));
-    frozen("provisioner", c.provisioner == old->provisioner, json_of(c.provisioner));
-    frozen("reclaimPolicy", c.reclaimPolicy == old->reclaimPolicy, json_of(c.reclaimPolicy));
-    frozen("volumeBindingMode", c.volumeBindingMode == old->volumeBindingMode, json_of(c.volumeBindingMode));
-    return;
-  }
   provisioner(c.provisioner, Path("provisioner"), errors);
   parameters(c.parameters, true, errors);
   if (c.reclaimPolicy && !c.reclaimPolicy->empty()) errors.one_of(Path("reclaimPolicy"), *c.reclaimPolicy, {"Delete", "Retain"});
@@ -133,15 +146,15 @@ void storage_class(const storage::StorageClass& c, const storage::StorageClass* 
   } else {
     errors.required(Path("volumeBindingMode"));
   }
-  std::vector<Topology> known;
-  for (size_t i = 0; i < c.allowedTopologies.size(); ++i) {
-    const Path at = Path("allowedTopologies").index(i);
-    Topology terms = topology(c.allowedTopologies[i], at, errors);
-    // Upstream compares with as many empty terms as there are terms, too.
-    const auto count = static_cast<size_t>(std::count(known.begin(), known.end(), terms)) + (terms.empty() ? c.allowedTopologies.size() : 0);
-    for (size_t n = 0; n < count; ++n) errors.duplicate(at.child("matchLabelExpressions"), "");
-    known.push_back(std::move(terms));
-  }
+  allowed_topologies(c.allowedTopologies, errors);
+  if (!old) return;
+  auto frozen = [&](std::string_view name, bool same, std::string_view now) {
+    if (!same) errors.invalid_json(Path(name), now, kImmutable);
+  };
+  frozen("parameters", c.parameters == old->parameters, labels_json(c.parameters));
+  frozen("provisioner", c.provisioner == old->provisioner, json_of(c.provisioner));
+  frozen("reclaimPolicy", c.reclaimPolicy == old->reclaimPolicy, json_of(c.reclaimPolicy));
+  frozen("volumeBindingMode", c.volumeBindingMode == old->volumeBindingMode, json_of(c.volumeBindingMode));
 }
 
 void volume_attachment(const storage::VolumeAttachment& attachment, const storage::VolumeAttachment* old, FieldErrors& errors) {
@@ -192,15 +205,13 @@ void csi_node(const storage::CSINode& csi, const storage::CSINode* old, FieldErr
 void storage_capacity(const storage::CSIStorageCapacity& c, const storage::CSIStorageCapacity* old, FieldErrors& errors) {
   object_meta(c.metadata, old ? &old->metadata : nullptr, true, names::dns1123_subdomain, errors);
   const Path topology("nodeTopology"), name("storageClassName");
-  if (old) {
-    if (!(c.nodeTopology == old->nodeTopology)) errors.invalid_json(topology, c.nodeTopology ? go_json(*c.nodeTopology) : "null", kImmutable);
-    if (c.storageClassName != old->storageClassName) errors.invalid(name, c.storageClassName, kImmutable);
-    return;
-  }
   if (c.nodeTopology) label_selector(*c.nodeTopology, topology, errors);
   errors.invalid(name, c.storageClassName, names::dns1123_subdomain(c.storageClassName));
   if (c.capacity && Quantity::parse_or_zero(*c.capacity).sign() < 0)
     errors.invalid(Path("capacity"), *c.capacity, "must be greater than or equal to 0");
+  if (!old) return;
+  if (!(c.nodeTopology == old->nodeTopology)) errors.invalid_json(topology, c.nodeTopology ? go_json(*c.nodeTopology) : "null", kImmutable);
+  if (c.storageClassName != old->storageClassName) errors.invalid(name, c.storageClassName, kImmutable);
 }
 
 void volume_attributes_class(const storage::VolumeAttributesClass& c, const storage::VolumeAttributesClass* old, FieldErrors& errors) {
@@ -214,10 +225,6 @@ void volume_attributes_class(const storage::VolumeAttributesClass& c, const stor
 void runtime_class(const node_api::RuntimeClass& c, const node_api::RuntimeClass* old, FieldErrors& errors) {
   object_meta(c.metadata, old ? &old->metadata : nullptr, false, names::dns1123_subdomain, errors);
   const Path handler("handler");
-  if (old) {
-    if (c.handler != old->handler) errors.invalid(handler, c.handler, kImmutable);
-    return;
-  }
   if (c.handler.empty()) {
     errors.required(handler);
   } else {
@@ -228,15 +235,8 @@ void runtime_class(const node_api::RuntimeClass& c, const node_api::RuntimeClass
     requirements.limits = c.overhead->podFixed;
     resource_requirements(requirements, core::PodSpec(), Path("overhead"), errors);
   }
-  if (!c.scheduling) return;
-  const Path path("scheduling"), at = path.child("tolerations");
-  labels(c.scheduling->nodeSelector, path.child("nodeSelector"), errors);
-  tolerations(c.scheduling->tolerations, at, errors);
-  std::set<std::vector<std::string>> seen;
-  for (size_t i = 0; i < c.scheduling->tolerations.size(); ++i) {
-    const core::Toleration& t = c.scheduling->tolerations[i];
-    if (!seen.insert({t.key, t.operator_, t.value, t.effect}).second) errors.duplicate_json(at.index(i), go_json(t));
-  }
+  if (c.scheduling) runtime_scheduling(*c.scheduling, Path("scheduling"), errors);
+  if (old && c.handler != old->handler) errors.invalid(handler, c.handler, kImmutable);
 }
 
 }  // namespace knarr::schema::validation

@@ -175,7 +175,7 @@ def scaling():
         (["metrics"], [{"type": "Pods", "pods": {"metric": {"name": "a"}, "target": {"type": "AverageValue"}}}]),
         (["behavior"], {"scaleUp": {"stabilizationWindowSeconds": -1, "selectPolicy": "x", "policies": [{"type": "x", "value": 0, "periodSeconds": 9999}]}}),
         (["behavior"], {"scaleDown": {"stabilizationWindowSeconds": 9999, "policies": policies, "tolerance": "-1"}})]])
-    yield from wrong(f"/apis/autoscaling/v1/namespaces/{NS}/horizontalpodautoscalers", {"spec": {"scaleTargetRef": target, "maxReplicas": 3}}, [(["spec", *keys], value) for keys, value in [
+    yield from wrong(f"/apis/autoscaling/v1/namespaces/{NS}/horizontalpodautoscalers", {"spec": {"scaleTargetRef": target, "maxReplicas": 3, "targetCPUUtilizationPercentage": 80}}, [(["spec", *keys], value) for keys, value in [
         (["maxReplicas"], 0), (["minReplicas"], 5), (["targetCPUUtilizationPercentage"], 0)]], name="good-v1")
 
 
@@ -204,9 +204,40 @@ def storage():
         (["scheduling"], {"nodeSelector": {"a b": "c"}, "tolerations": tolerations})], name=name)
 
 
+def flows():
+    path, name = "/apis/flowcontrol.apiserver.k8s.io/v1", "validation-good"
+    subject = {"kind": "User", "user": {"name": "a"}}
+    verbs = {"verbs": ["get"], "apiGroups": [""], "resources": ["pods"], "namespaces": ["a"]}
+
+    def rules(subjects=(subject,), resources=(verbs,), urls=()):
+        return [{"subjects": list(subjects), "resourceRules": list(resources), "nonResourceRules": list(urls)}]
+
+    yield from wrong(path + "/flowschemas", {"spec": {"matchingPrecedence": 5, "priorityLevelConfiguration": {"name": "a"}}}, [(["spec", *keys], value) for keys, value in [
+        (["matchingPrecedence"], -1), (["matchingPrecedence"], 20000), (["matchingPrecedence"], 1), (["distinguisherMethod"], {"type": "x"}), (["priorityLevelConfiguration"], {"name": ""}),
+        (["priorityLevelConfiguration"], {"name": "A_b"}), (["rules"], rules(())), (["rules"], rules(({"kind": "x"},))), (["rules"], rules(({"kind": "User"}, {"kind": "Group", "user": {"name": "a"}}))),
+        (["rules"], rules(({"kind": "ServiceAccount", "serviceAccount": {"name": "A_b", "namespace": ""}},))), (["rules"], rules(resources=())), (["rules"], rules(resources=({},))),
+        (["rules"], rules(resources=({**verbs, "verbs": ["*", "get"], "namespaces": ["A_b"]}, {**verbs, "verbs": ["x"], "apiGroups": ["*", "a"]}))),
+        (["rules"], rules(urls=({"verbs": ["get"], "nonResourceURLs": ["", "a", "/a b", "/a//b", "/*a", "/"]}, {"verbs": ["get"], "nonResourceURLs": ["*", "/a"]})))]], name=name)
+    queue = {"type": "Queue", "queuing": {"queues": 8, "handSize": 2, "queueLengthLimit": 5}}
+    limited = {"nominalConcurrencyShares": 5, "limitResponse": queue}
+    yield from wrong(path + "/prioritylevelconfigurations", {"spec": {"type": "Limited", "limited": limited}}, [(["spec", *keys], value) for keys, value in [
+        (["type"], "x"), (["type"], "Exempt"), (["limited"], None), (["exempt"], {}), (["limited", "nominalConcurrencyShares"], -1), (["limited", "limitResponse"], {"type": "x"}),
+        (["limited", "lendablePercent"], 200), (["limited", "borrowingLimitPercent"], -1), (["limited", "limitResponse", "queuing"], {"queues": -1, "handSize": -1, "queueLengthLimit": -1}),
+        (["limited", "limitResponse", "queuing"], {"queues": 4, "handSize": 5}), (["limited", "limitResponse", "queuing"], {"queues": 20000000, "handSize": 5})]], name=name)
+    networking = "/apis/networking.k8s.io/v1"
+    parent = {"resource": "services", "name": "a", "namespace": "b"}
+    for address, ref in [("10.96.7.7", {}), ("x", parent), ("10.96.7.8", {**parent, "group": "A_b", "resource": "a/b", "name": ""}), ("10.96.7.9", parent)]:
+        yield "POST", networking + "/ipaddresses", {"metadata": {"name": address}, "spec": {"parentRef": ref}}, {}
+    yield "PATCH", networking + "/ipaddresses/10.96.7.9", {"spec": {"parentRef": {"name": "other"}}}, MERGE
+    yield "DELETE", networking + "/ipaddresses/10.96.7.9", None, {}
+    for i, cidrs in enumerate([[], ["x"], ["10.1.0.1/16"], ["10.1.0.0/16", "10.2.0.0/16"], ["10.1.0.0/16", "fd00::/112", "10.2.0.0/16"]]):
+        yield "POST", networking + "/servicecidrs?dryRun=All", {"metadata": {"name": f"cidr-{i}"}, "spec": {"cidrs": cidrs}}, {}
+
+
 def requests():
     yield from core()
     yield from network()
     yield from policy()
     yield from scaling()
     yield from storage()
+    yield from flows()
