@@ -241,6 +241,10 @@ void autoscaler_v1(const json::Value& object, const json::Value* old, FieldError
 
 Rules rules_of(std::string_view type) {
   static const std::map<std::string_view, Rules> table = {
+      {"admissionregistration/v1.MutatingWebhookConfiguration",
+       typed<api::admissionregistration::v1::MutatingWebhookConfiguration, mutating_webhooks>},
+      {"admissionregistration/v1.ValidatingWebhookConfiguration",
+       typed<api::admissionregistration::v1::ValidatingWebhookConfiguration, validating_webhooks>},
       {"apiextensions/v1.CustomResourceDefinition", crd::definition},
       {"apps/v1.ControllerRevision", typed<api::apps::v1::ControllerRevision, controller_revision>},
       {"apps/v1.DaemonSet", typed<api::apps::v1::DaemonSet, daemon_set>},

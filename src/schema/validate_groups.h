@@ -1,6 +1,7 @@
 // Validation of the kinds of the smaller groups; private to the module. `old` is null on create.
 #pragma once
 
+#include "knarr/schema/api/admissionregistration_v1.h"
 #include "knarr/schema/api/autoscaling_v2.h"
 #include "knarr/schema/api/discovery_v1.h"
 #include "knarr/schema/api/flowcontrol_v1.h"
@@ -29,6 +30,10 @@ void service_cidr(const api::networking::v1::ServiceCIDR& cidr, const api::netwo
 void flow_schema(const api::flowcontrol::v1::FlowSchema& schema, const api::flowcontrol::v1::FlowSchema* old, FieldErrors& errors);
 void priority_level(const api::flowcontrol::v1::PriorityLevelConfiguration& level, const api::flowcontrol::v1::PriorityLevelConfiguration* old,
                     FieldErrors& errors);
+void validating_webhooks(const api::admissionregistration::v1::ValidatingWebhookConfiguration& configuration,
+                         const api::admissionregistration::v1::ValidatingWebhookConfiguration* old, FieldErrors& errors);
+void mutating_webhooks(const api::admissionregistration::v1::MutatingWebhookConfiguration& configuration,
+                       const api::admissionregistration::v1::MutatingWebhookConfiguration* old, FieldErrors& errors);
 void autoscaler(const api::autoscaling::v2::HorizontalPodAutoscaler& autoscaler, const api::autoscaling::v2::HorizontalPodAutoscaler* old,
                 FieldErrors& errors);
 void storage_class(const api::storage::v1::StorageClass& storage_class, const api::storage::v1::StorageClass* old, FieldErrors& errors);

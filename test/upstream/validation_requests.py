@@ -234,6 +234,24 @@ def flows():
         yield "POST", networking + "/servicecidrs?dryRun=All", {"metadata": {"name": f"cidr-{i}"}, "spec": {"cidrs": cidrs}}, {}
 
 
+def webhooks():
+    hook = {"name": "a.example.com", "sideEffects": "None", "admissionReviewVersions": ["v1"], "clientConfig": {"url": "https://localhost/x"},
+            "rules": [{"operations": ["CREATE"], "apiGroups": ["none"], "apiVersions": ["v1"], "resources": ["pods"]}]}
+    rule = hook["rules"][0]
+    service = {"namespace": "a", "name": "b"}
+    changes = [{"name": ""}, {"name": "a.b"}, {"name": "A_b"}, {"sideEffects": "Some"}, {"sideEffects": None}, {"admissionReviewVersions": []}, {"admissionReviewVersions": ["v2", "v2", "A"]},
+               {"timeoutSeconds": 50}, {"failurePolicy": "x", "matchPolicy": "y"}, {"namespaceSelector": {"matchLabels": {"a b": "c"}}}, {"clientConfig": {}},
+               {"clientConfig": {"url": "http://a@b/c?d=e#f"}}, {"clientConfig": {"url": "https://"}}, {"clientConfig": {"service": {}}}, {"clientConfig": {"service": {**service, "port": 0, "path": "a//B"}}},
+               {"rules": [{}]}, {"rules": [{**rule, "operations": ["*", "x"], "apiGroups": ["*", "a"], "apiVersions": ["*", ""]}]}, {"rules": [{**rule, "resources": ["*", "pods", "pods/*", "pods/a", "*/b", "x/b", "*/*"]}]},
+               {"rules": [{**rule, "scope": "x"}]}, {"matchConditions": [{"name": "", "expression": ""}, {"name": "a b", "expression": "true"}]}]
+    for kind in ("validating", "mutating"):
+        path = f"/apis/admissionregistration.k8s.io/v1/{kind}webhookconfigurations"
+        yield from wrong(path, {"webhooks": [hook]}, [(["webhooks"], [{**hook, **change}]) for change in changes] + [(["webhooks"], [hook, hook])], name="validation-good")
+    yield "POST", path, {"metadata": {"name": "again"}, "webhooks": [{**hook, "reinvocationPolicy": "x"}]}, {}
+    for kind in ("validating", "mutating"):
+        yield "DELETE", f"/apis/admissionregistration.k8s.io/v1/{kind}webhookconfigurations/validation-good", None, {}
+
+
 def requests():
     yield from core()
     yield from network()
@@ -241,3 +259,4 @@ def requests():
     yield from scaling()
     yield from storage()
     yield from flows()
+    yield from webhooks()
