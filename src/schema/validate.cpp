@@ -255,6 +255,7 @@ Rules rules_of(std::string_view type) {
       {"autoscaling/v2.HorizontalPodAutoscaler", typed<api::autoscaling::v2::HorizontalPodAutoscaler, autoscaler>},
       {"batch/v1.CronJob", typed<api::batch::v1::CronJob, cron_job>},
       {"batch/v1.Job", typed<api::batch::v1::Job, job>},
+      {"certificates/v1.CertificateSigningRequest", typed<api::certificates::v1::CertificateSigningRequest, signing_request>},
       {"coordination/v1.Lease", typed<api::coordination::v1::Lease, lease>},
       {"core/v1.Binding", typed<core::Binding, binding>},
       {"core/v1.ConfigMap", typed<core::ConfigMap, config_map>},

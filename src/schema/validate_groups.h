@@ -3,6 +3,7 @@
 
 #include "knarr/schema/api/admissionregistration_v1.h"
 #include "knarr/schema/api/autoscaling_v2.h"
+#include "knarr/schema/api/certificates_v1.h"
 #include "knarr/schema/api/discovery_v1.h"
 #include "knarr/schema/api/flowcontrol_v1.h"
 #include "knarr/schema/api/networking_v1.h"
@@ -34,6 +35,8 @@ void validating_webhooks(const api::admissionregistration::v1::ValidatingWebhook
                          const api::admissionregistration::v1::ValidatingWebhookConfiguration* old, FieldErrors& errors);
 void mutating_webhooks(const api::admissionregistration::v1::MutatingWebhookConfiguration& configuration,
                        const api::admissionregistration::v1::MutatingWebhookConfiguration* old, FieldErrors& errors);
+void signing_request(const api::certificates::v1::CertificateSigningRequest& request, const api::certificates::v1::CertificateSigningRequest* old,
+                     FieldErrors& errors);
 void autoscaler(const api::autoscaling::v2::HorizontalPodAutoscaler& autoscaler, const api::autoscaling::v2::HorizontalPodAutoscaler* old,
                 FieldErrors& errors);
 void storage_class(const api::storage::v1::StorageClass& storage_class, const api::storage::v1::StorageClass* old, FieldErrors& errors);

@@ -308,7 +308,10 @@ def certificates():
     spec = {"request": CSR, "signerName": "example.com/signer", "usages": ["client auth"]}
     for more in [{}, {"username": "somebody", "groups": ["g"], "expirationSeconds": 700}]:
         yield "POST", path, {"metadata": {"name": "csr" + str(len(more))}, "spec": {**spec, **more}}, {}
+    for i, wrong in enumerate([{"usages": []}, {"usages": ["x", "client auth", "client auth"]}, {"expirationSeconds": 5}]):
+        yield "POST", path, {"metadata": {"name": f"wrong-{i}"}, "spec": {**spec, **wrong}}, {}
     approved = {"type": "Approved", "status": "True", "reason": "R", "message": "m"}
+    yield "PATCH", path + "/csr3/approval", {"status": {"conditions": [approved, {**approved, "type": "Denied"}, {"type": "", "status": "x"}]}}, MERGE
     yield "PATCH", path + "/csr0", {"spec": {"signerName": "example.com/other"}, "metadata": {"labels": {"a": "b"}}}, MERGE
     yield "PATCH", path + "/csr0/status", {"status": {"conditions": [approved]}}, MERGE
     yield "PATCH", path + "/csr0/approval", {"status": {"conditions": [approved], "certificate": "eA=="}}, MERGE
