@@ -335,7 +335,7 @@ bool Definitions::settle_status(const store::ObjectPtr& object, Document& crd) {
   if (!json::equal(wanted, held)) {
     Condition accepted{"NamesAccepted", "True", "NoConflicts", "no conflicts found"};
     Document names(rapidjson::kObjectType);
-    names.CopyFrom(held, names.GetAllocator());
+    static_cast<Value&>(names) = json::copy(held, names.GetAllocator());
     const auto keep = [&](std::string_view key) {
       if (const Value* value = json::find(wanted, key)) {
         json::set(names, key, json::copy(*value, names.GetAllocator()), names.GetAllocator());

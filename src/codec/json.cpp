@@ -37,8 +37,8 @@ class Filter {
   bool Uint64(uint64_t i) { return to_.Uint64(i); }
   bool Double(double d) { return to_.Double(d); }
   bool RawNumber(const char* s, rapidjson::SizeType n, bool) { return number({s, n}); }
-  bool String(const char* s, rapidjson::SizeType n, bool c) { return to_.String(s, n, c); }
-  bool Key(const char* s, rapidjson::SizeType n, bool c) { return to_.Key(s, n, c); }
+  bool String(const char* s, rapidjson::SizeType n, bool c) { return replace_surrogates(s, n), to_.String(s, n, c); }
+  bool Key(const char* s, rapidjson::SizeType n, bool c) { return replace_surrogates(s, n), to_.Key(s, n, c); }
   bool StartObject() { return ++depth_ <= kMaxDepth && to_.StartObject(); }
   bool EndObject(rapidjson::SizeType n) { return --depth_, to_.EndObject(n); }
   bool StartArray() { return ++depth_ <= kMaxDepth && to_.StartArray(); }
@@ -47,6 +47,15 @@ class Filter {
  private:
   Handler& to_;
   int depth_ = 0;
+
+  // The reader writes the second half of a pair of surrogates that stands alone ("\ude00") as if it were a character, which is no
+  // UTF-8; Go takes U+FFFD for it, which has as many bytes. The string stands in our own copy of the text.
+  static void replace_surrogates(const char* s, rapidjson::SizeType n) {
+    const char* const end = s + n;
+    for (const char* at = s; (at = static_cast<const char*>(std::memchr(at, 0xed, static_cast<size_t>(end - at)))); ++at) {
+      if (end - at >= 3 && static_cast<unsigned char>(at[1]) >= 0xa0) std::memcpy(const_cast<char*>(at), "\xef\xbf\xbd", 3);
+    }
+  }
 
   // A whole number that fits 64 bits is one; any other is the nearest double. False: there is none.
   bool number(std::string_view text) {
@@ -71,7 +80,7 @@ struct Generator {
 
   bool operator()(Document& document) {
     char* const buffer = static_cast<char*>(document.GetAllocator().Malloc(text.size() + 1));
-    std::memcpy(buffer, text.data(), text.size());
+    if (!text.empty()) std::memcpy(buffer, text.data(), text.size());
     buffer[text.size()] = '\0';
     rapidjson::InsituStringStream stream(buffer);
     rapidjson::Reader reader;

@@ -222,7 +222,7 @@ class NodeLifecycleController : public Controller {
     if (taints_changed) {
       KNARR_ASSIGN(json::Document spec, json::parse(api::encode(next.spec)));
       json::Value taints(rapidjson::kArrayType);
-      if (const json::Value* list = json::find(spec, "taints")) taints.CopyFrom(*list, alloc);
+      if (const json::Value* list = json::find(spec, "taints")) taints = json::copy(*list, alloc);
       json::ensure_object(body, {"spec"}, alloc).AddMember("taints", taints, alloc);
     }
     Status status =

@@ -214,7 +214,7 @@ class Applier {
     if (changed) {
       if (Manager* there = managers.find(id_)) there->time = writer_.time;
     }
-    result.CopyFrom(merged, result.GetAllocator());
+    static_cast<Value&>(result) = json::copy(merged, result.GetAllocator());
   }
 
   // Of the conflicts, those that client-side apply did not make: fields that still are as kubectl last applied them are kubectl's.

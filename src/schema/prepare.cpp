@@ -82,7 +82,7 @@ void prepare_status(const Resource& resource, Value& object, const Value& old, A
   if (resource.custom) {  // also its metadata stays, but for who owns which field
     Value managed(rapidjson::kArrayType);
     if (Value* fields = json::find(*metadata, "managedFields")) managed = std::move(*fields);
-    metadata->CopyFrom(*old_metadata, alloc);
+    *metadata = json::copy(*old_metadata, alloc);
     json::set(*metadata, "managedFields", std::move(managed), alloc);
     return;
   }

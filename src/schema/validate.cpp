@@ -231,9 +231,8 @@ void any_kind(const Resource& resource, const json::Value& object, const json::V
 void autoscaler_v1(const json::Value& object, const json::Value* old, FieldErrors& errors) {
   const Resource* from = find_resource("autoscaling", "v1", "horizontalpodautoscalers");
   const Resource* to = find_resource("autoscaling", "v2", "horizontalpodautoscalers");
-  json::Document now, before;
-  now.CopyFrom(object, now.GetAllocator());
-  if (old != nullptr) before.CopyFrom(*old, before.GetAllocator());
+  json::Document now = json::copy(object), before;
+  if (old != nullptr) before = json::copy(*old);
   if (!convert(*from, *to, now, now.GetAllocator()).ok()) return;
   if (old != nullptr && !convert(*from, *to, before, before.GetAllocator()).ok()) return;
   typed<api::autoscaling::v2::HorizontalPodAutoscaler, autoscaler>(now, old != nullptr ? &before : nullptr, errors);

@@ -43,7 +43,7 @@ TEST_CASE("limit ranges refuse what is out of bounds") {
        R"(pods "p" is forbidden: maximum cpu usage per Pod is 1.  No limit is specified)"},
       {R"({"type":"Container","maxLimitRequestRatio":{"cpu":"2"}})", R"("cpu":"100m")", R"("cpu":"400m")",
        R"(pods "p" is forbidden: cpu max limit to request ratio per Container is 2, but provided ratio is 4.000000)"},
-      {R"({"type":"Pod","max":{"cpu":"1"}},{"type":"Pod","max":{"memory":"1Gi"}})", R"("cpu":"1","memory":"1Gi")",
+      {R"({"type":"Pod","max":{"cpu":"1","memory":"1Gi"}})", R"("cpu":"1","memory":"1Gi")",
        R"("cpu":"2","memory":"2Gi")",
        R"(pods "p" is forbidden: [maximum cpu usage per Pod is 1, but limit is 2, maximum memory usage per Pod is 1Gi, but limit is 2Gi])"},
       {R"({"type":"Pod","max":{"cpu":"2"}})", R"("cpu":"1")", R"("cpu":"2")", ""},

@@ -95,5 +95,7 @@ TEST_CASE("claims grow only when bound and when their class says so") {
         .status()
         .message();
   };
-  CHECK(grow().find("Only bound persistent volume claims can be expanded") != std::string::npos);
+  // Validation comes before the plugin.
+  CHECK(grow().find("spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims") !=
+        std::string::npos);
 }

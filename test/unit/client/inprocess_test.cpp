@@ -34,6 +34,7 @@ struct Api {
     rest = std::make_unique<apiserver::Rest>(std::move(rest_options));
     transport = make_inprocess_transport(*rest, auth::internal_user("test"));
     REQUIRE(transport->create({"", "v1", "namespaces", ""}, "", "", R"({"metadata":{"name":"default"}})").ok());
+    REQUIRE(transport->create({"", "v1", "serviceaccounts", ""}, "default", "", R"({"metadata":{"name":"default"}})").ok());
   }
   std::string create(const std::string& name) {
     auto made = transport->create(kConfigMaps, "default", "", R"({"metadata":{"name":")" + name + "\"}}");
