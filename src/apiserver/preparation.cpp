@@ -276,10 +276,11 @@ void new_job(Value& job, const Preparation&, Allocator& alloc) {
   if (json::get_bool(member(job, {"spec"}), "manualSelector")) return;
   const std::string name(json::get_string(job, {"metadata", "name"})), uid(json::get_string(job, {"metadata", "uid"}));
   constexpr std::string_view kUid = "batch.kubernetes.io/controller-uid";
-  // The job's own labels may have come from the template before it got these: they are the same map upstream.
+  // The job's own labels may have come from the template before it got these: they are the same map upstream. And a job
+  // that has none takes the template's, with these, whenever upstream reads it.
   Value& labels = json::ensure_object(job, {"spec", "template", "metadata", "labels"}, alloc);
   const Value* own = json::find(job, {"metadata", "labels"});
-  const bool shared = own && json::equal(*own, labels);
+  const bool shared = !own || !own->IsObject() || own->ObjectEmpty() || json::equal(*own, labels);
   for (const auto& [key, text] : {std::pair<std::string_view, const std::string&>{"job-name", name},
                                   {"batch.kubernetes.io/job-name", name},
                                   {"controller-uid", uid},

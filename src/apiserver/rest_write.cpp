@@ -253,7 +253,12 @@ std::vector<Cause> Rest::Impl::validate(const schema::Resource& resource, std::s
     causes.insert(causes.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
     return causes;
   }
-  return schema::validate(resource, object, old);
+  auto causes = schema::validate(resource, object, old);
+  if (const auto check = old ? strategy_of(resource).validate_update : nullptr) {
+    auto more = check(subresource, object, *old);
+    causes.insert(causes.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  }
+  return causes;
 }
 
 Status Rest::Impl::admit(AdmissionRequest& request) const {

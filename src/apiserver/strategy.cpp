@@ -3,6 +3,8 @@
 #include <map>
 #include <string_view>
 
+#include "signing_requests.h"
+
 namespace knarr::apiserver {
 
 namespace {
@@ -50,7 +52,9 @@ const std::map<std::string_view, Strategy>& table() {
        {.generation = true, .prepare_create = prepare::new_stateful_set, .prepare_update = prepare::stateful_set}},
       {"jobs.batch", {.generation = true, .orphans_by_default = true, .prepare_create = prepare::new_job}},
       {"certificatesigningrequests.certificates.k8s.io",
-       {.prepare_create = prepare::new_signing_request, .prepare_update = prepare::signing_request}},
+       {.prepare_create = prepare::new_signing_request,
+        .prepare_update = prepare::signing_request,
+        .validate_update = validate_signing_request}},
       {"cronjobs.batch", {.generation = true}},
       {"leases.coordination.k8s.io", {.create_on_update = true, .unconditional_update = false}},
       {"endpointslices.discovery.k8s.io", {.generation = true}},

@@ -2,12 +2,19 @@
 // default.
 #pragma once
 
+#include <string_view>
+#include <vector>
+
+#include "knarr/base/status.h"
 #include "knarr/codec/json.h"
 #include "knarr/schema/type.h"
 #include "knarr/store/store.h"
 #include "preparation.h"
 
 namespace knarr::apiserver {
+
+using ValidateUpdate = std::vector<Cause> (*)(std::string_view subresource, const json::Value& object,
+                                              const json::Value& old);
 
 struct Strategy {
   bool create_on_update = false;     // PUT to an absent name creates
@@ -19,6 +26,8 @@ struct Strategy {
   // What a new object of the kind has whatever the client sent, and what becomes of a changed one. Null: nothing.
   PrepareCreate prepare_create = nullptr;
   PrepareUpdate prepare_update = nullptr;
+  // What may not be changed through one of the kind's endpoints, besides what is wrong with any change. Null: nothing.
+  ValidateUpdate validate_update = nullptr;
 };
 
 const Strategy& strategy_of(const schema::Resource& resource);

@@ -1,0 +1,16 @@
+// Who decides about a CertificateSigningRequest: its endpoints approval and status each change a part of its own.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "knarr/base/status.h"
+#include "knarr/codec/json.h"
+
+namespace knarr::apiserver {
+
+// What an endpoint may not do: only approval adds decisions, and what was issued once stays.
+std::vector<Cause> validate_signing_request(std::string_view subresource, const json::Value& request,
+                                            const json::Value& old);
+
+}  // namespace knarr::apiserver
