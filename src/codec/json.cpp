@@ -562,6 +562,7 @@ bool get_bool(const Value& object, std::string_view key, bool otherwise) {
 }
 
 Value string(std::string_view text, Allocator& alloc) {
+  if (text.empty()) return Value("", 0, alloc);  // a view of nothing may have no address
   return Value(text.data(), static_cast<rapidjson::SizeType>(text.size()), alloc);
 }
 
