@@ -104,7 +104,9 @@ Status invalid_error(std::string_view group, std::string_view kind, std::string_
 }
 
 Status invalid_error(const schema::Resource& resource, std::string_view name, std::vector<Cause> causes) {
-  return invalid_error(resource.group, resource.kind, name, std::move(causes));
+  // Upstream names the kind that it works with: Events of all versions are those of the core group to it.
+  const std::string_view group = resource.storage_name == "events" ? std::string_view() : resource.group;
+  return invalid_error(group, resource.kind, name, std::move(causes));
 }
 
 Status not_supported_error(const schema::Resource& resource, std::string_view action) {

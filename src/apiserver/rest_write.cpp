@@ -14,6 +14,7 @@
 #include "negotiate.h"
 #include "pod_parts.h"
 #include "rest_impl.h"
+#include "update_causes.h"
 
 namespace knarr::apiserver {
 
@@ -167,15 +168,6 @@ void drop_duplicate_owners(RequestContext& context, Document& object, bool after
       ".metadata.ownerReferences contains duplicate entries{}; API server dedups owner references in 1.20+, and may reject such "
       "requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
       after_admission ? " after mutating admission happens" : "", fmt::join(duplicates, ", ")));
-}
-
-// Upstream looks at metadata twice when an object is updated, and says twice what is wrong with it.
-std::vector<Cause> told_of_update(std::vector<Cause> causes) {
-  std::vector<Cause> out;
-  for (const Cause& cause : causes)
-    if (cause.field.starts_with("metadata.")) out.push_back(cause);
-  out.insert(out.end(), std::make_move_iterator(causes.begin()), std::make_move_iterator(causes.end()));
-  return out;
 }
 
 // A deleted object goes when nothing holds it any more.
@@ -466,7 +458,7 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
                   Value(json::get_int(*json::find(old, "metadata"), "generation") + 1), alloc);
       json::set(metadata_of(object, alloc), "resourceVersion", revision_digits(*existing), alloc);
       if (auto causes = validate(resource, target.subresource, object, &old); !causes.empty())
-        return invalid_error(resource, target.name, told_of_update(std::move(causes)));
+        return invalid_error(resource, target.name, causes_of_update(resource, target.subresource, std::move(causes)));
       if (attempt == 1) add_warnings(context, schema::warnings(resource, target.subresource, object, &old));
       KNARR_RETURN_IF_ERROR(admission_validate(request));
       keep_managed_times(object, old);

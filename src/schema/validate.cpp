@@ -162,8 +162,8 @@ void length_at_most(const std::string& text, size_t max, const Path& path, Field
   if (text.size() > max) errors.invalid(path, "", fmt::format("can have at most {} characters", max));
 }
 
-// Events are checked leniently: old reporters wrote them long before there were rules.
-void event(const core::Event& event, const core::Event*, FieldErrors& errors) {
+// Events are checked leniently: old reporters wrote them long before there were rules. Their metadata has to fit as any does.
+void event(const core::Event& event, const core::Event* old, FieldErrors& errors) {
   const std::string &ns = event.metadata.namespace_, &object_ns = event.involvedObject.namespace_;
   bool matches;
   if (event.eventTime) {
@@ -185,6 +185,8 @@ void event(const core::Event& event, const core::Event*, FieldErrors& errors) {
     length_at_most(event.message, 1024, Path("message"), errors);
   }
   errors.invalid(Path("namespace"), ns, names::dns1123_subdomain(ns));
+  if (old || errors.count() == 0)
+    object_meta(event.metadata, old ? &old->metadata : nullptr, true, names::path_segment_name, errors);
 }
 
 void lease(const api::coordination::v1::Lease& lease, const api::coordination::v1::Lease* old, FieldErrors& errors) {

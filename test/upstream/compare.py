@@ -69,6 +69,8 @@ KNOWN = [
     # An empty list that is stored as null is owned by nobody; a change through scale is owned since some time.
     ("", "", ".f:endpoints"), ("", "/clusterroles", "managedFields"), ("", "/csinodes", "managedFields"), ("", "", "managedFields[1].time: UP null"),
     ("GET", "/api", ".serverAddress"),
+    ("POST", "/applied/pods", '.metadata.name: UP "g-'),  # generated
+    ("PATCH", "/nodes/applied-n/status", ".spec."), ("PATCH", "/nodes/applied-n/status", ".metadata.managedFields"),  # controllers of nodes
 ]
 
 JSON = {"Accept": "application/json", "Content-Type": "application/json"}

@@ -270,6 +270,7 @@ def requests():
     for collection, body in FIXTURES:
         path = f"{collection}/{body['metadata']['name']}"
         yield "PATCH", path, {"metadata": {"labels": {"changed": "yes"}, "annotations": {"changed": "yes"}}}, MERGE
+        yield "PATCH", path, {"metadata": {"labels": {"a b": "c"}, "annotations": {"d e": "f"}}}, MERGE
         if "template" in body.get("spec", {}) and "jobs" not in collection:
             yield "PATCH", path, {"spec": {"template": {"metadata": {"annotations": {"changed": "yes"}}}}}, MERGE
     for collection, body in FIXTURES:

@@ -88,6 +88,33 @@ TEST_CASE("updates that are refused") {
   }
 }
 
+TEST_CASE("what is wrong with an updated object's metadata is told as often as upstream checks it") {
+  Cluster c;
+  c.create("configmaps", config_map_json("default"));
+  struct Case {
+    std::string plural, metadata;
+    std::vector<std::string> fields;
+  };
+  const std::string labels = "metadata.labels", owners = "metadata.ownerReferences.uid";
+  const std::vector<Case> cases = {
+      {"configmaps", R"({"labels":{"a b":"c"}})", {labels, labels, labels, labels}},
+      {"configmaps",
+       R"({"labels":{"a b":"c"},"ownerReferences":[{"apiVersion":"v1","kind":"Pod","name":"x","uid":""}]})",
+       {labels, owners, labels, owners, labels, owners, labels, owners}},
+      {"namespaces", R"({"labels":{"a b":"c"}})", {labels, labels, labels}},
+  };
+  for (const Case& test : cases) {
+    INFO(test.plural << " " << test.metadata);
+    const auto patched = c.rest->patch(c.context, Cluster::target(test.plural, "default"),
+                                       "application/merge-patch+json", R"({"metadata":)" + test.metadata + "}");
+    REQUIRE(patched.status().code() == 422);
+    std::vector<std::string> fields;
+    const Status status = patched.status();
+    for (const Cause& cause : status.causes()) fields.push_back(cause.field);
+    CHECK(fields == test.fields);
+  }
+}
+
 TEST_CASE("a PUT creates where upstream's does") {
   Cluster c;
   const auto made = c.rest->update(c.context, Cluster::target("leases", "l"),
