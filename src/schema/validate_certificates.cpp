@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "knarr/codec/json.h"
 #include "schema/validate_groups.h"
 
 namespace knarr::schema::validation {
@@ -48,6 +49,37 @@ void conditions(const certificates::CertificateSigningRequestStatus& status, con
   }
 }
 
+// Of a domain and a path: example.com/signer-name.
+void signer_name(const std::string& name, const Path& path, FieldErrors& errors) {
+  constexpr size_t kMaxDomain = 253, kMaxName = kMaxDomain + 1 + 253 + 1 + 63;
+  if (name.empty()) return errors.required(path);
+  if (name == "kubernetes.io/legacy-unknown")
+    return errors.invalid(path, name, "the legacy signerName is not allowed via this API version");
+  const size_t slash = name.find('/');
+  if (slash == std::string::npos || name.find('/', slash + 1) != std::string::npos)
+    return errors.invalid(path, name, "must be a fully qualified domain and path of the form 'example.com/signer-name'");
+  const auto segment = [&](const std::string& text, names::Problems (*rule)(std::string_view)) {
+    for (size_t begin = 0; begin <= text.size();) {
+      const size_t end = std::min(text.find('.', begin), text.size());
+      const std::string label = text.substr(begin, end - begin);
+      const names::Problems problems = rule(label);
+      std::string quoted;
+      json::append_quoted(quoted, label);
+      for (const std::string& problem : problems)
+        errors.invalid(path, text, fmt::format("validating label {}: {}", quoted, problem));
+      if (!problems.empty()) return;
+      begin = end + 1;
+    }
+  };
+  const std::string domain = name.substr(0, slash);
+  if (domain.size() > kMaxDomain) errors.too_long(path, kMaxDomain);
+  segment(domain, names::dns1123_label);
+  if (domain.find('.') == std::string::npos)
+    errors.invalid(path, domain, "should be a domain with at least two segments separated by dots");
+  segment(name.substr(slash + 1), names::dns1123_subdomain);
+  if (name.size() > kMaxName) errors.too_long(path, kMaxName);
+}
+
 auto count_of(const certificates::CertificateSigningRequest& request, std::string_view type) {
   return std::count_if(request.status.conditions.begin(), request.status.conditions.end(), [&](const auto& c) { return c.type == type; });
 }
@@ -59,6 +91,8 @@ void signing_request(const certificates::CertificateSigningRequest& request, con
   object_meta(request.metadata, old ? &old->metadata : nullptr, false, any, errors);
   const Path path("spec"), status("status.conditions");
   usages(request.spec.usages, path.child("usages"), errors);
+  if (!old || old->spec.signerName != request.spec.signerName)
+    signer_name(request.spec.signerName, path.child("signerName"), errors);
   const auto& seconds = request.spec.expirationSeconds;
   if (seconds && *seconds < kMinSeconds)
     errors.invalid(path.child("expirationSeconds"), *seconds, "may not specify a duration less than 600 seconds (10 minutes)");

@@ -309,7 +309,9 @@ def certificates():
     spec = {"request": CSR, "signerName": "example.com/signer", "usages": ["client auth"]}
     for more in [{}, {"username": "somebody", "groups": ["g"], "expirationSeconds": 700}]:
         yield "POST", path, {"metadata": {"name": "csr" + str(len(more))}, "spec": {**spec, **more}}, {}
-    for i, wrong in enumerate([{"usages": []}, {"usages": ["x", "client auth", "client auth"]}, {"expirationSeconds": 5}]):
+    for i, wrong in enumerate([{"usages": []}, {"usages": ["x", "client auth", "client auth"]}, {"expirationSeconds": 5}, {"signerName": ""}, {"signerName": "a"},
+                               {"signerName": "a/b/c"}, {"signerName": "a/b"}, {"signerName": "-.B.x/c"}, {"signerName": "example.com/a_.b"},
+                               {"signerName": "example.com/"}, {"signerName": "kubernetes.io/legacy-unknown"}, {"signerName": "a" * 64 + ".b/" + "c" * 600}]):
         yield "POST", path, {"metadata": {"name": f"wrong-{i}"}, "spec": {**spec, **wrong}}, {}
     approved = {"type": "Approved", "status": "True", "reason": "R", "message": "m"}
     yield "PATCH", path + "/csr3/approval", {"status": {"conditions": [approved, {**approved, "type": "Denied"}, {"type": "", "status": "x"}]}}, MERGE

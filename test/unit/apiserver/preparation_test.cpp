@@ -1,4 +1,4 @@
-// Who may decide about a CertificateSigningRequest, and what a job's labels are: what the server adds and refuses.
+// What the server adds to objects of some kinds and refuses of them: requests for certificates, jobs.
 #include "fixture.h"
 
 namespace knarr::apiserver {
@@ -65,6 +65,31 @@ TEST_CASE("only the endpoint approval decides about a request for a certificate"
     }
   }
   CHECK(at(parse(c.send("GET", kRequests + "/r").body), {"status", "certificate"}) == "eA==");
+}
+
+TEST_CASE("who is to sign a certificate is named by domain and path") {
+  Cluster c;
+  const std::string form = "must be a fully qualified domain and path of the form 'example.com/signer-name'",
+                    dots = "should be a domain with at least two segments separated by dots";
+  const std::vector<std::pair<std::string, std::string>> cases = {  // name, the last cause
+      {"", "Required value"},
+      {"a", R"(Invalid value: "a": )" + form},
+      {"a/b/c", R"(Invalid value: "a/b/c": )" + form},
+      {"a/b", R"(Invalid value: "a": )" + dots},
+      {"kubernetes.io/legacy-unknown",
+       R"(Invalid value: "kubernetes.io/legacy-unknown": the legacy signerName is not allowed via this API version)"}};
+  for (const auto& [name, message] : cases) {
+    const auto answer = c.send("POST", kRequests, R"({"metadata":{"name":"r"},"spec":{"request":"eA==","signerName":")" +
+                                                      name + R"(","usages":["client auth"]}})");
+    INFO(answer.body);
+    REQUIRE(answer.status == 422);
+    const auto body = parse(answer.body);
+    const json::Value* causes = json::find(body, {"details", "causes"});
+    REQUIRE(causes);
+    const json::Value& last = (*causes)[causes->Size() - 1];
+    CHECK(at(last, {"message"}) == message);
+    CHECK(at(last, {"field"}) == "spec.signerName");
+  }
 }
 
 TEST_CASE("a job without labels of its own has those of its pods") {
