@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "knarr/auth/hash.h"
 #include "knarr/codec/time.h"
 #include "knarr/linux/tree.h"
 #include "openssl.h"
@@ -20,13 +21,6 @@ constexpr size_t kMaxRemembered = 1024;
 constexpr int64_t kLeeway = 60;  // seconds that clocks may differ
 
 Status unauthorized(std::string message) { return Status(401, reason::kUnauthorized, std::move(message)); }
-
-std::string sha256(std::string_view text) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned size = 0;
-  EVP_Digest(text.data(), text.size(), digest, &size, EVP_sha256(), nullptr);
-  return {reinterpret_cast<char*>(digest), size};
-}
 
 std::optional<ObjectRef> ref_of(const json::Value& claims, std::string_view name) {
   const json::Value* ref = json::find(claims, name);

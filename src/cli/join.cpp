@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 #include <openssl/crypto.h>
-#include <openssl/sha.h>
 #include <unistd.h>
 
 #include "knarr/apiserver/server.h"
+#include "knarr/auth/hash.h"
 #include "knarr/codec/json.h"
 #include "knarr/codec/names.h"
 #include "knarr/codec/time.h"
@@ -20,10 +20,8 @@ constexpr std::string_view kJoinPath = "/knarr/v1/join";
 constexpr seconds kAlive{50};  // after its last heartbeat, as upstream's node lifecycle has it
 
 std::string sha256_hex(std::string_view bytes) {
-  unsigned char digest[SHA256_DIGEST_LENGTH];
-  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest);
   std::string text;
-  for (unsigned char byte : digest) text += fmt::format("{:02x}", byte);
+  for (unsigned char byte : auth::sha256(bytes)) text += fmt::format("{:02x}", byte);
   return text;
 }
 
