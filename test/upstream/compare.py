@@ -9,12 +9,9 @@ import http.client
 import json
 import os
 import re
-import signal
-import socket
 import ssl
 import subprocess
 import sys
-import tempfile
 import time
 
 import yaml
@@ -28,9 +25,7 @@ import auth_requests
 import kind_requests
 import validation_requests
 import workload_requests
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
+from pair import HERE, Pair, differences
 
 # (method, part of the path, part of the difference): what differs on purpose, and why.
 KNOWN = [
@@ -233,21 +228,6 @@ def cleaned(value):
     return value
 
 
-def differences(up, kn, path=""):
-    if isinstance(up, dict) and isinstance(kn, dict):
-        for key in sorted(set(up) | set(kn)):
-            here = f"{path}.{key}"
-            if key not in up or key not in kn:
-                yield f"{here}: UP {json.dumps(up.get(key))} KN {json.dumps(kn.get(key))}"
-            else:
-                yield from differences(up[key], kn[key], here)
-    elif isinstance(up, list) and isinstance(kn, list) and len(up) == len(kn):
-        for i, (a, b) in enumerate(zip(up, kn)):
-            yield from differences(a, b, f"{path}[{i}]")
-    elif up != kn:
-        yield f"{path}: UP {json.dumps(up)} KN {json.dumps(kn)}"
-
-
 class Server:
     def __init__(self, port, ca, certificate, key):
         self.port = port
@@ -333,64 +313,33 @@ def known(method, path, difference):
     return any(m in ("", method) and p in path and d in difference for m, p, d in KNOWN)
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def make_account(up, namespace):
     """What upstream's controllers make, and knarr's own: pods are refused without it."""
     up.send("POST", f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "default"}}, {})
 
 
 def main():
-    knarr = sys.argv[1] if len(sys.argv) > 1 else os.path.join(ROOT, "build/release/knarr")
-    with tempfile.TemporaryDirectory(prefix="knarr-compare-") as work:
-        pids, own = [], None
-        try:
-            up_port, kn_port = free_port(), free_port()
-            up_dir, kn_dir = os.path.join(work, "upstream"), os.path.join(work, "knarr")
-            subprocess.run([os.path.join(HERE, "apiserver.sh"), up_dir, str(up_port)], check=True, stdin=subprocess.DEVNULL,
-                           env={**os.environ, "DISABLED_PLUGINS": ""})
-            pids = [int(open(os.path.join(up_dir, name)).read()) for name in ("apiserver.pid", "kine.pid")]
-            own = subprocess.Popen([knarr, "server", "--disable-agent", "--data-dir", kn_dir, "--listen", f"127.0.0.1:{kn_port}", "--service-cidr", "10.96.0.0/16", "--cluster-cidr", "10.97.0.0/16"])
-            while not os.path.exists(os.path.join(kn_dir, "kubeconfig")):
-                if own.poll() is not None:
-                    sys.exit("knarr did not start")
-                time.sleep(0.05)
-            up = Server(up_port, f"{up_dir}/ca.crt", f"{up_dir}/admin.crt", f"{up_dir}/admin.key")
-            kn = Server(kn_port, f"{kn_dir}/pki/ca.crt", f"{kn_dir}/pki/admin.crt", f"{kn_dir}/pki/admin.key")
-            make_account(up, "default")
-            count = unknown = 0
-            for method, path, body, headers in chosen_requests():
-                if method == "WAIT":
-                    wait(up, path, body)
-                    wait(kn, path, body)
-                    continue
-                count += 1
-                found = [d for d in compare(up, kn, method, path, body, headers) if not known(method, path, d)]
-                if (method, path) == ("POST", "/api/v1/namespaces") and isinstance(body, dict):
-                    make_account(up, body.get("metadata", {}).get("name", ""))
-                if found:
-                    unknown += len(found)
-                    print(f"{method} {path} {json.dumps(body)[:100] if body else ''}")
-                    for difference in found:
-                        print("   ", difference[:int(os.environ.get("SHOWN", "600"))])
-            print(f"{count} requests, {unknown} differences that are not known")
-            return 1 if unknown else 0
-        finally:
-            if own:
-                own.terminate()
-                own.wait()
-            for pid in pids:  # the API server first: it hangs when its kine goes before it
-                os.kill(pid, signal.SIGTERM)
-                for _ in range(100):
-                    try:
-                        os.kill(pid, 0)
-                    except ProcessLookupError:
-                        break
-                    time.sleep(0.05)
+    with Pair(*sys.argv[1:2]) as pair:
+        up = Server(pair.up_port, f"{pair.up_dir}/ca.crt", f"{pair.up_dir}/admin.crt", f"{pair.up_dir}/admin.key")
+        kn = Server(pair.kn_port, f"{pair.kn_dir}/pki/ca.crt", f"{pair.kn_dir}/pki/admin.crt", f"{pair.kn_dir}/pki/admin.key")
+        make_account(up, "default")
+        count = unknown = 0
+        for method, path, body, headers in chosen_requests():
+            if method == "WAIT":
+                wait(up, path, body)
+                wait(kn, path, body)
+                continue
+            count += 1
+            found = [d for d in compare(up, kn, method, path, body, headers) if not known(method, path, d)]
+            if (method, path) == ("POST", "/api/v1/namespaces") and isinstance(body, dict):
+                make_account(up, body.get("metadata", {}).get("name", ""))
+            if found:
+                unknown += len(found)
+                print(f"{method} {path} {json.dumps(body)[:100] if body else ''}")
+                for difference in found:
+                    print("   ", difference[:int(os.environ.get("SHOWN", "600"))])
+        print(f"{count} requests, {unknown} differences that are not known")
+        return 1 if unknown else 0
 
 
 if __name__ == "__main__":
