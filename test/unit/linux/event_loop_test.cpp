@@ -10,10 +10,10 @@ using linux::EventLoop;
 TEST_CASE("the event loop runs timers in their order, and not those that were cancelled") {
   auto loop = *EventLoop::create();
   std::vector<int> fired;
-  loop->add_timer(milliseconds(3), [&] { fired.push_back(3); });
-  loop->add_timer(milliseconds(1), [&] { fired.push_back(1); });
-  const auto cancelled = loop->add_timer(milliseconds(2), [&] { fired.push_back(2); });
-  loop->add_timer(milliseconds(4), [&] { loop->stop(); });
+  loop->add_timer(milliseconds(120), [&] { fired.push_back(3); });
+  loop->add_timer(milliseconds(20), [&] { fired.push_back(1); });
+  const auto cancelled = loop->add_timer(milliseconds(70), [&] { fired.push_back(2); });
+  loop->add_timer(milliseconds(170), [&] { loop->stop(); });
   loop->cancel_timer(cancelled);
   loop->run();
   CHECK(fired == std::vector<int>{1, 3});
