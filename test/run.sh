@@ -144,9 +144,10 @@ else
   if ((EUID == 0)) && command -v go >/dev/null; then
     check conformance-quick test/conformance/run.sh --quick
     check conformance-quick-protobuf test/conformance/run.sh --quick --protobuf
+    check kubectl-quick test/upstream/kubectl.py --quick
   else
-    skipped=$((skipped + 1))
-    echo "skip  conformance-quick: needs root and Go"
+    skipped=$((skipped + 2))
+    echo "skip  conformance-quick, kubectl-quick: need root and Go"
   fi
   if ((EUID == 0)); then
     check clients-quick test/clients/run.sh --quick
@@ -166,6 +167,7 @@ if $all; then
   ((EUID == 0)) && check vm test/vm/run.sh
   check bench test/bench/run.sh
   check conformance test/conformance/run.sh
+  command -v go >/dev/null && check kubectl test/upstream/kubectl.py
 fi
 
 echo
