@@ -1,7 +1,7 @@
 #include "bench/support.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
+#include <time.h>
 
 #include <algorithm>
 #include <atomic>
@@ -34,19 +34,14 @@ std::vector<int> Arguments::numbers(const std::string& name) const {
 double ms_since(MonoTime begun) { return std::chrono::duration<double, std::milli>(Clock::system().mono() - begun).count(); }
 
 double cpu_us(const std::vector<int>& pids) {
-  double ticks = 0;
+  double total = 0;
   for (int pid : pids) {
-    std::ifstream file(fmt::format("/proc/{}/stat", pid));
-    std::string text((std::istreambuf_iterator<char>(file)), {});
-    auto end = text.rfind(')');
-    if (end == std::string::npos) continue;
-    std::istringstream rest(text.substr(end + 2));
-    std::string word;
-    for (int i = 3; i <= 15 && rest >> word; ++i) {
-      if (i >= 14) ticks += std::atof(word.c_str());
-    }
+    clockid_t clock{};
+    timespec time{};
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &time) != 0) continue;
+    total += static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_nsec) / 1e3;
   }
-  return ticks * 1e6 / static_cast<double>(sysconf(_SC_CLK_TCK));
+  return total;
 }
 
 double rss_mib(const std::vector<int>& pids) {

@@ -1,4 +1,4 @@
-// What the benchmark clients share: arguments, the servers' CPU time and memory from /proc, a client of any Kubernetes API server,
+// What the benchmark clients share: arguments, the servers' CPU time and memory, a client of any Kubernetes API server,
 // and the lines they print (name<TAB>value), which table.py turns into a table with the peer's.
 #pragma once
 
@@ -28,7 +28,7 @@ class Arguments {
 };
 
 double ms_since(MonoTime begun);
-double cpu_us(const std::vector<int>& pids);   // utime + stime of all, in microseconds
+double cpu_us(const std::vector<int>& pids);   // of all their threads, in microseconds; the kernel's own count, finer than its ticks
 double rss_mib(const std::vector<int>& pids);  // VmRSS of all
 double percentile(const Latencies& sorted, double share);
 void print(const std::string& name, double value);
