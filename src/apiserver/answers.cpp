@@ -80,7 +80,8 @@ void add_warnings(http::Response& response, const std::vector<std::string>& warn
 }
 
 void compress(const http::Request& request, http::Response& response) {
-  if (response.takeover || response.body.size() < kCompressFrom || !takes_gzip(request)) return;
+  if (response.takeover || response.body_size() < kCompressFrom || !takes_gzip(request)) return;
+  response.make_body();
   std::string packed = gzip(response.body);
   if (packed.empty()) return;
   response.body = std::move(packed);

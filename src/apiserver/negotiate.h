@@ -20,6 +20,8 @@ struct Output {
   std::string meta_version = "v1";          // of meta.k8s.io, for tables and partial objects
   std::string include_object = "Metadata";  // of a table's rows: None, Metadata, Object
 
+  // Objects as they are stored.
+  bool plain_json() const { return shape == Shape::kObject && !yaml && !protobuf && !pretty; }
   std::string_view content_type() const {
     return protobuf ? "application/vnd.kubernetes.protobuf" : yaml ? "application/yaml" : "application/json";
   }

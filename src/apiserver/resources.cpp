@@ -7,6 +7,7 @@
 
 #include "knarr/schema/custom.h"
 #include "knarr/schema/machinery.h"
+#include "list_body.h"
 #include "render.h"
 #include "server_impl.h"
 #include "write_options.h"
@@ -19,6 +20,7 @@ namespace {
 constexpr std::string_view kUnknownPatch =
     R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"415: Unsupported Media Type",)"
     R"("reason":"UnsupportedMediaType","details":{},"code":415})";
+constexpr size_t kSentFromObjects = 32 << 10;  // a list of so many bytes is not put together before it is sent
 constexpr size_t kWatchBatch = 32;  // items taken from a watch at once: about what a socket takes
 
 Status method_not_allowed() {
@@ -86,11 +88,13 @@ class WatchSource final : public http::PumpSource {
       : watch_(std::move(watch)), renderer_(std::move(renderer)), audit_(std::move(audit)) {}
 
   More next(std::string& out, size_t budget) override {
+    thread_local std::vector<WatchItem> items;  // one for thousands of watches
     const size_t end = out.size() + budget;
     while (out.size() < end) {
-      items_.clear();
-      const bool goes_on = watch_->next(kWatchBatch, items_);
-      for (const WatchItem& item : items_) renderer_.watch_frame(out, item);
+      items.clear();
+      const bool goes_on = watch_->next(kWatchBatch, items);
+      for (const WatchItem& item : items) renderer_.watch_frame(out, item);
+      items.clear();  // holds no object longer
       if (!goes_on) return More::kEnd;
       if (watch_->idle()) return More::kIdle;
     }
@@ -102,7 +106,6 @@ class WatchSource final : public http::PumpSource {
   std::unique_ptr<Watch> watch_;
   Renderer renderer_;
   std::shared_ptr<AuditTrail> audit_;  // letting go of it records the end
-  std::vector<WatchItem> items_;
 };
 
 bool takes_patch(std::string_view type) {
@@ -238,9 +241,14 @@ class ResourceRequest {
     return answer(context, found);
   }
 
-  Status answer_list(const ListAnswer& listed) {
+  Status answer_list(ListAnswer listed) {
     response_.set_header("Content-Type", output_.content_type());
-    response_.body = renderer().list(listed);
+    if (!output_.plain_json() || exchange_.audit) {
+      response_.body = renderer().list(listed);
+      return Status::OK();
+    }
+    response_.source = std::make_shared<ListBody>(std::make_shared<const ListAnswer>(std::move(listed)));
+    if (response_.source->left() < kSentFromObjects) response_.make_body();
     return Status::OK();
   }
 
@@ -248,7 +256,7 @@ class ResourceRequest {
     RequestContext context;
     KNARR_ASSIGN(const ListParams params, list_params(request_));
     auto listed = rest_.list(context, target_, params);
-    if (listed.ok()) return answer_list(*listed);
+    if (listed.ok()) return answer_list(std::move(*listed));
     if (context.continue_token.empty()) return listed.status();
     answer_status(response_, listed.status(), context.continue_token);
     return Status::OK();
@@ -306,8 +314,8 @@ class ResourceRequest {
     KNARR_ASSIGN(RequestContext context, make_context(exchange_, "DeleteOptions"));
     KNARR_ASSIGN(const DeleteParams params, delete_params(request_, context));
     KNARR_ASSIGN(const ListParams selection, list_params(request_));
-    KNARR_ASSIGN(const ListAnswer removed, rest_.remove_collection(context, target_, selection, params));
-    return answer_list(removed);
+    KNARR_ASSIGN(ListAnswer removed, rest_.remove_collection(context, target_, selection, params));
+    return answer_list(std::move(removed));
   }
 
   // Warnings go out beside errors too.

@@ -7,6 +7,7 @@
 
 #include "knarr/codec/base64.h"
 #include "knarr/schema/machinery.h"
+#include "list_body.h"
 #include "rest_impl.h"
 #include "selection.h"
 
@@ -180,6 +181,7 @@ Result<ListAnswer> Rest::list(RequestContext& context, const Target& target, con
 
   const size_t limit = params.limit > 0 ? static_cast<size_t>(params.limit) : 0;
   if (selection.everything()) options.limit = limit;
+  options.labels = selection.exact_labels();
   auto listed = impl_->store->list(impl_->id(*target.resource), options);
   if (!listed.ok()) {
     if (listed.status().code() != 410) return listed.status();
@@ -213,31 +215,9 @@ Result<ListAnswer> Rest::list(RequestContext& context, const Target& target, con
 }
 
 std::string ListAnswer::to_json() const {
-  const std::string prefix = object_prefix(*resource);
-  size_t size = 256;
-  for (const auto& object : objects) size += object->value.size();
-  std::string out;
-  out.reserve(size);
-  out += "{\"kind\":\"";
-  out.append(list_kind(*resource)).append("\",\"apiVersion\":\"").append(group_version(*resource));
-  out += fmt::format("\",\"metadata\":{{\"resourceVersion\":\"{}\"", revision);
-  // Upstream writes lists of custom resources as any JSON: nothing is left out.
-  if (!continue_token.empty() || resource->custom) out.append(",\"continue\":\"").append(continue_token).append("\"");
-  if (remaining) out += fmt::format(",\"remainingItemCount\":{}", *remaining);
-  out += "},\"items\":[";
-  bool first = true;
-  for (const auto& object : objects) {
-    if (!first) out += ',';
-    first = false;
-    const std::string_view value = object->value;
-    if (!resource->custom && value.substr(0, prefix.size()) == prefix) {
-      out += '{';
-      out += value.substr(prefix.size());
-    } else {
-      out += value;
-    }
-  }
-  out += "]}";
+  ListBody body({std::shared_ptr<const ListAnswer>(), this});  // which this outlives
+  std::string out(body.left(), '\0');
+  body.read(out.data(), out.size());
   return out;
 }
 

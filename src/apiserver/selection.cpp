@@ -55,6 +55,13 @@ Result<Selection> Selection::make(const Target& target, const ListParams& params
   return out;
 }
 
+std::vector<std::pair<std::string, std::string>> Selection::exact_labels() const {
+  std::vector<std::pair<std::string, std::string>> out;
+  for (const selector::Requirement& requirement : labels_.requirements())
+    if (const auto value = labels_.exact(requirement.key)) out.emplace_back(requirement.key, *value);
+  return out;
+}
+
 bool Selection::matches(const store::Object& object) const {
   if (!prefix_.empty() && object.key.compare(0, prefix_.size(), prefix_) != 0) return false;
   std::optional<json::Document> document;  // of a custom resource, when it is asked for

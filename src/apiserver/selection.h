@@ -4,6 +4,8 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "knarr/apiserver/rest.h"
 #include "knarr/codec/selector.h"
@@ -19,6 +21,8 @@ class Selection {
   bool everything() const { return labels_.is_everything() && fields_.empty(); }  // within the namespace
   // What keys begin with: "namespace/", further narrowed where the field selector names one object.
   const std::string& prefix() const { return prefix_; }
+  // Labels with the one value that they must have: what matches has all of them.
+  std::vector<std::pair<std::string, std::string>> exact_labels() const;
 
  private:
   std::string prefix_;

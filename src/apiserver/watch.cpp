@@ -117,17 +117,21 @@ bool WatchImpl::next(size_t max, std::vector<WatchItem>& out) {
     mark_initial_end_ = false;
     out.push_back(bookmark(skip_until_, true));
   }
-  std::vector<store::EventPtr> events;
+  size_t told = 0;
   if (room > 0) {
+    thread_local std::vector<store::EventPtr> events;  // one for thousands of watches
+    events.clear();
     Status status = cursor_->next(room, events);
     for (const auto& event : events)
       if (event->revision() > skip_until_) deliver(*event, out);
+    told = events.size();
+    events.clear();
     if (!status.ok()) {
       fail(status.code() == 410 ? expired_error("too old resource version: the watch fell behind") : std::move(status));
       return true;
     }
   }
-  idle_ = events.size() < room;
+  idle_ = told < room;
   if (idle_ && resource_->custom && resource_->custom->retired()) {  // clients look again at what is served now
     over_ = true;
     return false;
@@ -194,6 +198,7 @@ Result<std::unique_ptr<Watch>> make_watch(const Rest::Impl& rest, const Target& 
   if (initial) {
     store::ListOptions options;
     options.prefix = selection.prefix();
+    options.labels = selection.exact_labels();
     KNARR_ASSIGN(auto state, rest.store->list(id, options));
     if (!selection.everything())
       std::erase_if(state.objects, [&](const store::ObjectPtr& object) { return !selection.matches(*object); });

@@ -30,10 +30,14 @@ class Channel {
   bool encrypted() const { return ssl_ != nullptr; }
   SSL* ssl() const { return ssl_.get(); }
 
-  void start_tls(SslPtr ssl) { ssl_ = std::move(ssl); }
+  void start_tls(SslPtr ssl) {
+    ssl_ = std::move(ssl);
+    more_follows_ = false;
+  }
   Io handshake();  // TLS only, of either side
   Io read(char* buffer, size_t size, size_t& got);
-  Io write(std::string_view bytes, size_t& took);
+  // `more`: further bytes follow at once, so that the kernel need not hurry.
+  Io write(std::string_view bytes, size_t& took, bool more = false);
   // Both in one go where that is cheaper; `took` counts over both.
   Io write(std::string_view head, std::string_view body, size_t& took);
   // Whether bytes may wait in TLS' own buffers, of which epoll knows nothing.
@@ -45,11 +49,13 @@ class Channel {
   const std::string& error_text() const { return error_; }
 
  private:
+  Io write(std::string_view head, std::string_view body, size_t& took, bool more);
   Io ssl_result(int result);
   Io errno_result(int err, bool writing);
 
   linux::UniqueFd fd_;
   SslPtr ssl_;
+  bool more_follows_ = false;  // as ssl_ was told
   std::string error_;
 };
 

@@ -69,6 +69,7 @@ struct Connection {
   std::string in;       // received, not yet taken by the reader
   std::string out;      // of a response that the socket did not take at once
   size_t out_sent = 0;  // of `out`
+  std::shared_ptr<BodySource> source;  // what follows `out`
   std::string remote_address;
   std::shared_ptr<const PeerCertificate> peer;
   State state = State::kReading;

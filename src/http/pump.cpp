@@ -20,12 +20,14 @@ constexpr size_t kPrefix = 10;          // room for a chunk's size line in front
 constexpr size_t kMaxInput = 64 << 10;  // what a watching client may send before it is cut off
 constexpr seconds kStallLimit{120};     // a client that reads nothing for so long is cut off
 constexpr size_t kKeptScratch = 256 << 10;
+constexpr size_t kLaneFull = 64;  // connections in every lane before another one begins
 constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
 }  // namespace
 
-struct PumpImpl::Connection {
+struct PumpLane::Connection {
   uint64_t id = 0;
+  size_t place = 0;  // among those of its topic
   Channel channel;
   std::unique_ptr<PumpSource> source;
   std::string unsent;             // what the socket did not take yet
@@ -37,51 +39,54 @@ struct PumpImpl::Connection {
   bool woken = true;    // the source may have something
   bool queued = false;  // in ready_
   bool ended = false;   // the source is done: close when `unsent` is gone
+  bool closed = false;
 };
 
-PumpImpl::PumpImpl(linux::UniqueFd epoll, linux::UniqueFd wake) : epoll_(std::move(epoll)), wake_(std::move(wake)) {}
+PumpLane::PumpLane(linux::UniqueFd epoll, linux::UniqueFd wake) : epoll_(std::move(epoll)), wake_(std::move(wake)) {}
 
-Result<std::unique_ptr<PumpImpl>> PumpImpl::start() {
+Result<std::unique_ptr<PumpLane>> PumpLane::start() {
   linux::UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
   if (!epoll) return errno_status(errno, "epoll_create1");
   linux::UniqueFd wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake) return errno_status(errno, "eventfd");
   epoll_event event{};
   event.events = EPOLLIN | EPOLLET;
-  event.data.u64 = 0;
+  event.data.ptr = nullptr;
   if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wake.get(), &event) < 0) return errno_status(errno, "epoll_ctl");
-  std::unique_ptr<PumpImpl> pump(new PumpImpl(std::move(epoll), std::move(wake)));
+  std::unique_ptr<PumpLane> pump(new PumpLane(std::move(epoll), std::move(wake)));
   pump->thread_ = std::thread([p = pump.get()] { p->run(); });
   return pump;
 }
 
-PumpImpl::~PumpImpl() { stop(); }
+PumpLane::~PumpLane() { stop(); }
 
-void PumpImpl::signal() {
+void PumpLane::signal() {
   uint64_t one = 1;
   [[maybe_unused]] ssize_t n = ::write(wake_.get(), &one, sizeof one);  // cannot fail but by being set already
 }
 
-void PumpImpl::wake(uint32_t topic) {
+void PumpLane::wake(uint32_t topic) {
   {
     Lock lock(mutex_);
+    if (!watched_.contains(topic)) return;
     woken_.insert(topic);
     if (std::exchange(signalled_, true)) return;
   }
   signal();
 }
 
-void PumpImpl::attach(PumpItem item) {
+void PumpLane::attach(PumpItem item) {
   {
     Lock lock(mutex_);
     size_.fetch_add(1, std::memory_order_relaxed);
+    ++watched_[item.topic];
     arrived_.push_back(std::move(item));
     if (std::exchange(signalled_, true)) return;
   }
   signal();
 }
 
-void PumpImpl::stop() {
+void PumpLane::stop() {
   {
     Lock lock(mutex_);
     stopping_ = true;
@@ -92,7 +97,7 @@ void PumpImpl::stop() {
 }
 
 // What other threads left: new connections and woken topics.
-void PumpImpl::take_news() {
+void PumpLane::take_news() {
   uint64_t count;
   [[maybe_unused]] ssize_t n = ::read(wake_.get(), &count, sizeof count);
   std::unordered_set<uint32_t> woken;
@@ -107,15 +112,14 @@ void PumpImpl::take_news() {
   for (uint32_t topic : woken) {
     auto found = topics_.find(topic);
     if (found == topics_.end()) continue;
-    for (uint64_t id : found->second) {
-      Connection& connection = *connections_.at(id);
-      connection.woken = true;
-      if (connection.unsent.empty()) enqueue(connection);
+    for (Connection* connection : found->second) {
+      connection->woken = true;
+      if (connection->unsent.empty()) enqueue(*connection);
     }
   }
 }
 
-void PumpImpl::register_connection(PumpItem item) {
+void PumpLane::register_connection(PumpItem item) {
   auto owned = std::make_unique<Connection>();
   Connection& connection = *owned;
   connection.id = next_id_++;
@@ -125,10 +129,12 @@ void PumpImpl::register_connection(PumpItem item) {
   connection.topic = item.topic;
   connection.chunked = item.chunked;
   connections_.emplace(connection.id, std::move(owned));
-  topics_[connection.topic].insert(connection.id);
+  std::vector<Connection*>& others = topics_[connection.topic];
+  connection.place = others.size();
+  others.push_back(&connection);
   epoll_event event{};
   event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;  // edge-triggered: set once, for as long as it lives
-  event.data.u64 = connection.id;
+  event.data.ptr = &connection;
   if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, connection.channel.fd(), &event) < 0) {
     log::error("http", "a watch could not be added to epoll", {{"error", std::generic_category().message(errno)}});
     close(connection);
@@ -138,7 +144,7 @@ void PumpImpl::register_connection(PumpItem item) {
   enqueue(connection);
 }
 
-void PumpImpl::run() {
+void PumpLane::run() {
   std::array<epoll_event, 256> events;
   for (;;) {
     const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout());
@@ -148,44 +154,42 @@ void PumpImpl::run() {
     }
     bool news = false;
     for (int i = 0; i < count; ++i) {
-      if (events[static_cast<size_t>(i)].data.u64 == 0) {
+      const epoll_event& event = events[static_cast<size_t>(i)];
+      if (!event.data.ptr) {
         news = true;
       } else {
-        handle(events[static_cast<size_t>(i)].data.u64, events[static_cast<size_t>(i)].events);
+        handle(*static_cast<Connection*>(event.data.ptr), event.events);
       }
     }
     if (news) take_news();
     run_deadlines();
-    std::vector<uint64_t> ready;
+    std::vector<Connection*> ready;
     ready.swap(ready_);
-    for (uint64_t id : ready) {
-      auto found = connections_.find(id);
-      if (found == connections_.end()) continue;
-      found->second->queued = false;
-      advance(*found->second);
+    for (Connection* connection : ready) {
+      connection->queued = false;
+      if (!connection->closed) advance(*connection);
     }
+    std::erase_if(closed_, [](const auto& connection) { return !connection->queued; });
   }
   close_all();
 }
 
-int PumpImpl::timeout() const {
+int PumpLane::timeout() const {
   if (!ready_.empty()) return 0;
   if (due_.empty()) return -1;
   const auto left = std::chrono::ceil<milliseconds>(due_.front().when - std::chrono::steady_clock::now()).count();
   return static_cast<int>(std::clamp<long long>(left, 0, 1 << 30));
 }
 
-void PumpImpl::handle(uint64_t id, uint32_t events) {
-  auto found = connections_.find(id);
-  if (found == connections_.end()) return;
-  Connection& connection = *found->second;
+void PumpLane::handle(Connection& connection, uint32_t events) {
+  if (connection.closed) return;
   if (events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP)) return close(connection);
   if ((events & EPOLLIN) && !drain_input(connection)) return close(connection);
   if ((events & EPOLLOUT) && (!connection.unsent.empty() || connection.ended)) advance(connection);
 }
 
 // A watching client has nothing to say, but TLS has: key updates and its farewell. false: the connection is over.
-bool PumpImpl::drain_input(Connection& connection) {
+bool PumpLane::drain_input(Connection& connection) {
   std::array<char, 4096> buffer;
   for (;;) {
     size_t got = 0;
@@ -198,14 +202,14 @@ bool PumpImpl::drain_input(Connection& connection) {
 }
 
 // Sends what is left over; only then is the source asked for more.
-void PumpImpl::advance(Connection& connection) {
+void PumpLane::advance(Connection& connection) {
   Progress progress = flush(connection);
   if (progress == Progress::kReady && connection.woken) progress = pull(connection);
   if (progress == Progress::kClosed) return close(connection);
   if (progress == Progress::kReady && connection.woken) enqueue(connection);
 }
 
-PumpImpl::Progress PumpImpl::flush(Connection& connection) {
+PumpLane::Progress PumpLane::flush(Connection& connection) {
   size_t sent = 0;
   while (sent < connection.unsent.size()) {
     size_t took = 0;
@@ -224,7 +228,7 @@ PumpImpl::Progress PumpImpl::flush(Connection& connection) {
 }
 
 // Asks the source once and sends what it gave as one chunk.
-PumpImpl::Progress PumpImpl::pull(Connection& connection) {
+PumpLane::Progress PumpLane::pull(Connection& connection) {
   scratch_.assign(kPrefix, ' ');
   PumpSource::More more = PumpSource::More::kEnd;
   try {
@@ -270,25 +274,26 @@ PumpImpl::Progress PumpImpl::pull(Connection& connection) {
 }
 
 // A deadline that stays in the past would have us turn without end.
-void PumpImpl::note_deadline(Connection& connection) {
+void PumpLane::note_deadline(Connection& connection) {
   constexpr milliseconds kSoonest{10};
-  if (const auto deadline = connection.source->deadline())
+  const auto deadline = connection.source->deadline();
+  if (deadline && (!connection.noted || *connection.noted > *deadline))
     note(connection, std::max(*deadline, std::chrono::steady_clock::now() + kSoonest));
 }
 
-void PumpImpl::note_stall(Connection& connection) {
+void PumpLane::note_stall(Connection& connection) {
   connection.progress = std::chrono::steady_clock::now();
   note(connection, connection.progress + kStallLimit);
 }
 
-void PumpImpl::note(Connection& connection, MonoTime when) {
+void PumpLane::note(Connection& connection, MonoTime when) {
   if (connection.noted && *connection.noted <= when) return;
   connection.noted = when;
   due_.push_back({when, connection.id});
   std::push_heap(due_.begin(), due_.end(), std::greater<>());
 }
 
-void PumpImpl::run_deadlines() {
+void PumpLane::run_deadlines() {
   const MonoTime now = std::chrono::steady_clock::now();
   while (!due_.empty() && due_.front().when <= now) {
     const Due due = due_.front();
@@ -317,21 +322,33 @@ void PumpImpl::run_deadlines() {
   }
 }
 
-void PumpImpl::enqueue(Connection& connection) {
+void PumpLane::enqueue(Connection& connection) {
   if (std::exchange(connection.queued, true)) return;
-  ready_.push_back(connection.id);
+  ready_.push_back(&connection);
 }
 
-void PumpImpl::close(Connection& connection) {
+void PumpLane::close(Connection& connection) {
   auto topic = topics_.find(connection.topic);
-  topic->second.erase(connection.id);
-  if (topic->second.empty()) topics_.erase(topic);
+  std::vector<Connection*>& others = topic->second;
+  others.back()->place = connection.place;
+  std::swap(others[connection.place], others.back());
+  others.pop_back();
+  if (others.empty()) topics_.erase(topic);
   connection.channel.close();  // leaves epoll by being closed
+  connection.closed = true;
+  {
+    Lock lock(mutex_);
+    auto watched = watched_.find(connection.topic);
+    if (--watched->second == 0) watched_.erase(watched);
+  }
   size_.fetch_sub(1, std::memory_order_relaxed);
-  connections_.erase(connection.id);  // `connection` is gone from here on
+  const auto owner = connections_.find(connection.id);
+  owner->second->source.reset();
+  closed_.push_back(std::move(owner->second));
+  connections_.erase(owner);
 }
 
-void PumpImpl::close_all() {
+void PumpLane::close_all() {
   std::vector<PumpItem> arrived;
   {
     Lock lock(mutex_);
@@ -346,6 +363,57 @@ void PumpImpl::close_all() {
     }
     close(connection);
   }
+  ready_.clear();
+  closed_.clear();
+}
+
+Result<std::unique_ptr<PumpImpl>> PumpImpl::start(size_t max_lanes) {
+  std::unique_ptr<PumpImpl> pump(new PumpImpl(std::max<size_t>(max_lanes, 1)));
+  KNARR_ASSIGN(auto lane, PumpLane::start());
+  Lock lock(pump->mutex_);
+  pump->lanes_.push_back(std::move(lane));
+  return pump;
+}
+
+void PumpImpl::wake(uint32_t topic) {
+  Lock lock(mutex_);
+  for (const auto& lane : lanes_) lane->wake(topic);
+}
+
+size_t PumpImpl::size() const {
+  Lock lock(mutex_);
+  size_t size = 0;
+  for (const auto& lane : lanes_) size += lane->size();
+  return size;
+}
+
+// The lane with the fewest connections, or a new one.
+PumpLane& PumpImpl::choose() {
+  const auto fewest = std::min_element(lanes_.begin(), lanes_.end(),
+                                       [](const auto& a, const auto& b) { return a->size() < b->size(); });
+  if ((*fewest)->size() < kLaneFull || lanes_.size() == max_lanes_ || stopped_) return **fewest;
+  auto lane = PumpLane::start();
+  if (!lane.ok()) {
+    log::warn("http", "watches share fewer threads than they could", {{"error", lane.status()}});
+    return **fewest;
+  }
+  lanes_.push_back(std::move(*lane));
+  return *lanes_.back();
+}
+
+void PumpImpl::attach(PumpItem item) {
+  Lock lock(mutex_);
+  choose().attach(std::move(item));
+}
+
+void PumpImpl::stop() {
+  std::vector<PumpLane*> lanes;
+  {
+    Lock lock(mutex_);
+    stopped_ = true;
+    for (const auto& lane : lanes_) lanes.push_back(lane.get());
+  }
+  for (PumpLane* lane : lanes) lane->stop();
 }
 
 }  // namespace knarr::http

@@ -1,4 +1,7 @@
-// One thread that writes to thousands of watchers. See Pump and PumpSource in server.h.
+// The threads that write to thousands of watchers. See Pump and PumpSource in server.h.
+//
+// A lane is one thread with its own epoll and its own connections. There is one; further ones begin when every lane has
+// enough connections to be worth its wake-up.
 #pragma once
 
 #include <atomic>
@@ -23,17 +26,14 @@ struct PumpItem {
   bool chunked = true;  // false: for HTTP/1.0, the end of the connection ends the body
 };
 
-class PumpImpl final : public Pump {
+class PumpLane {
  public:
-  static Result<std::unique_ptr<PumpImpl>> start();
-  ~PumpImpl() override;  // stop()
+  static Result<std::unique_ptr<PumpLane>> start();
+  ~PumpLane();  // stop()
 
-  void wake(uint32_t topic) override;
-  size_t size() const override { return size_.load(std::memory_order_relaxed); }
-
+  void wake(uint32_t topic);
+  size_t size() const { return size_.load(std::memory_order_relaxed); }
   void attach(PumpItem item);
-  // Ends every response that stands at a boundary with its last chunk, closes all connections and ends the thread. What
-  // is attached afterwards is closed at once.
   void stop();
 
  private:
@@ -45,12 +45,12 @@ class PumpImpl final : public Pump {
     bool operator>(const Due& other) const { return when > other.when; }
   };
 
-  PumpImpl(linux::UniqueFd epoll, linux::UniqueFd wake);
+  PumpLane(linux::UniqueFd epoll, linux::UniqueFd wake);
   void run();
   void signal();
   void take_news();
   void register_connection(PumpItem item);
-  void handle(uint64_t id, uint32_t events);
+  void handle(Connection& connection, uint32_t events);
   void advance(Connection& connection);
   Progress flush(Connection& connection);
   Progress pull(Connection& connection);
@@ -67,11 +67,12 @@ class PumpImpl final : public Pump {
   // Constant after construction.
   const linux::UniqueFd epoll_, wake_;
 
-  // The pump's thread only.
+  // The lane's thread only.
   std::unordered_map<uint64_t, std::unique_ptr<Connection>> connections_;
-  std::unordered_map<uint32_t, std::unordered_set<uint64_t>> topics_;
-  std::vector<uint64_t> ready_;  // have more to send and room to send it
-  std::vector<Due> due_;         // min-heap; an entry may be outdated, the connection knows
+  std::unordered_map<uint32_t, std::vector<Connection*>> topics_;
+  std::vector<Connection*> ready_;  // have more to send and room to send it
+  std::vector<std::unique_ptr<Connection>> closed_;  // still named by this round's events or by ready_
+  std::vector<Due> due_;                             // min-heap; an entry may be outdated, the connection knows
   uint64_t next_id_ = 1;
   std::string scratch_;
 
@@ -79,9 +80,32 @@ class PumpImpl final : public Pump {
   Mutex mutex_;
   bool stopping_ KNARR_GUARDED_BY(mutex_) = false;
   bool signalled_ KNARR_GUARDED_BY(mutex_) = false;
+  std::unordered_map<uint32_t, size_t> watched_ KNARR_GUARDED_BY(mutex_);  // topics by how many connections they have
   std::unordered_set<uint32_t> woken_ KNARR_GUARDED_BY(mutex_);
   std::vector<PumpItem> arrived_ KNARR_GUARDED_BY(mutex_);
   std::thread thread_;
+};
+
+class PumpImpl final : public Pump {
+ public:
+  static Result<std::unique_ptr<PumpImpl>> start(size_t max_lanes);
+
+  void wake(uint32_t topic) override;
+  size_t size() const override;
+
+  void attach(PumpItem item);
+  // Ends every response that stands at a boundary with its last chunk, closes all connections and ends the threads. What
+  // is attached afterwards is closed at once.
+  void stop();
+
+ private:
+  explicit PumpImpl(size_t max_lanes) : max_lanes_(max_lanes) { lanes_.reserve(max_lanes); }
+  PumpLane& choose() KNARR_REQUIRES(mutex_);
+
+  const size_t max_lanes_;
+  mutable Mutex mutex_;
+  bool stopped_ KNARR_GUARDED_BY(mutex_) = false;
+  std::vector<std::unique_ptr<PumpLane>> lanes_ KNARR_GUARDED_BY(mutex_);
 };
 
 }  // namespace knarr::http

@@ -30,6 +30,13 @@ void Response::set_header(std::string_view name, std::string_view value) {
 
 void Response::add_header(std::string_view name, std::string_view value) { headers.emplace_back(name, value); }
 
+void Response::make_body() {
+  if (!source) return;
+  body.resize(source->left());
+  body.resize(source->read(body.data(), body.size()));
+  source.reset();
+}
+
 void Response::pump(uint32_t topic, std::unique_ptr<PumpSource> source) {
   takeover = std::make_shared<Takeover>();
   takeover->kind = Takeover::Kind::kPump;

@@ -16,6 +16,7 @@ namespace knarr::http {
 namespace {
 
 constexpr size_t kReadSize = 32 << 10;
+constexpr size_t kWindow = 64 << 10;  // of a body that is made while it is sent: four TLS records
 constexpr size_t kMaxDiscard = 16 << 20;  // read over from a client that still sends what was refused
 constexpr seconds kLingerTime{5};
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -41,8 +42,8 @@ std::string begin_head(Response& response) {
 }
 
 std::string plain_head(Response& response, bool is_head, bool http10, bool close) {
-  std::string length = fmt::to_string(response.body.size());
-  if (is_head && response.body.empty()) {  // a handler may know it without having the body
+  std::string length = fmt::to_string(response.body_size());
+  if (is_head && response.body_size() == 0) {  // a handler may know it without having the body
     if (auto given = find_header(response.headers, "Content-Length"); !given.empty()) length = given;
   }
   std::string head = begin_head(response);
@@ -205,8 +206,12 @@ void ServerImpl::serve(Connection& connection, Taken taken) {
   const bool is_head = taken.request.method == "HEAD";
   const bool close_after =
       !taken.head.keep_alive || stopping_ || header_has_token(response.headers, "Connection", "close");
-  if (!may_have_body(response.status)) response.body.clear();
+  if (!may_have_body(response.status)) {
+    response.body.clear();
+    response.source.reset();
+  }
   std::string head = plain_head(response, is_head, taken.head.minor_version == 0, close_after);
+  if (!is_head) connection.source = std::move(response.source);
   send(connection, std::move(head), is_head ? std::string() : std::move(response.body), close_after);
 }
 
@@ -242,6 +247,12 @@ void ServerImpl::refuse(Connection& connection, const ParseError& error) {
 
 void ServerImpl::send(Connection& connection, std::string head, std::string body, bool close_after) {
   connection.close_after_write = close_after;
+  if (connection.source) {
+    connection.out = std::move(head);
+    connection.out_sent = 0;
+    refill(connection);
+    return flush(connection);
+  }
   size_t took = 0;
   const Io io = connection.channel.write(head, body, took);
   if (io == Io::kError || io == Io::kEnd) {
@@ -259,12 +270,25 @@ void ServerImpl::send(Connection& connection, std::string head, std::string body
   return flush(connection);
 }
 
+// Puts the next part of a body that is made while it is sent behind what `out` holds, or in its place when that is sent.
+void ServerImpl::refill(Connection& connection) {
+  std::string& out = connection.out;
+  const size_t begin = connection.out_sent == out.size() ? 0 : out.size();
+  connection.out_sent = 0;
+  out.resize(std::max(begin, kWindow));
+  const size_t got = connection.source->read(out.data() + begin, out.size() - begin);
+  out.resize(begin + got);
+  if (connection.source->left() == 0 || got == 0) connection.source.reset();
+}
+
 // A client has header_timeout to take the next part of an answer, not for all of it.
 void ServerImpl::flush(Connection& connection) {
   while (connection.out_sent < connection.out.size()) {
     size_t took = 0;
-    const Io io = connection.channel.write(std::string_view(connection.out).substr(connection.out_sent), took);
+    const bool more = connection.source != nullptr;
+    const Io io = connection.channel.write(std::string_view(connection.out).substr(connection.out_sent), took, more);
     connection.out_sent += took;
+    if (more && connection.out_sent == connection.out.size()) refill(connection);
     if (io == Io::kDone) continue;
     if (io == Io::kError || io == Io::kEnd) {
       return close(connection);

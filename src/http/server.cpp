@@ -81,9 +81,9 @@ Status ServerImpl::start() {
   if (!epoll_ || !timer_ || !stop_event_) return errno_status(errno, "make epoll, timerfd and eventfd");
   KNARR_RETURN_IF_ERROR(add_own(timer_.get(), EPOLLIN | EPOLLONESHOT, kTimerTag));
   KNARR_RETURN_IF_ERROR(add_own(stop_event_.get(), EPOLLIN, kStopTag));  // stays set, and so every poller sees it
-  KNARR_ASSIGN(pump_, PumpImpl::start());
   workers_ =
       options_.workers > 0 ? options_.workers : std::max(2, static_cast<int>(std::thread::hardware_concurrency()));
+  KNARR_ASSIGN(pump_, PumpImpl::start(static_cast<size_t>(workers_)));
   for (int i = 0; i < workers_; ++i) pollers_.emplace_back([this] { poll_loop(false); });
   watchman_ = std::thread([this] { watch_pollers(); });
   return add_own(listener_.get(), EPOLLIN | EPOLLONESHOT, kListenerTag);

@@ -57,6 +57,7 @@ class ServerImpl final : public Server {
   void call_handler(const Request& request, Response& response);
   void send(Connection& connection, std::string head, std::string body, bool close_after);
   void flush(Connection& connection);
+  static void refill(Connection& connection);
   void sent(Connection& connection);
   void refuse(Connection& connection, const ParseError& error);
   void wait_for_request(Connection& connection);

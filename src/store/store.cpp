@@ -183,7 +183,17 @@ ObjectPtr StoreImpl::get(ResourceId resource, std::string_view key) const {
 }
 
 Result<ListResult> StoreImpl::list(ResourceId resource, const ListOptions& options) const {
-  const Table& table = tables_.at(resource);
+  Table& table = tables_.at(resource);
+  if (!options.labels.empty()) {
+    const auto wants_index = [&] {
+      FairReadLock lock(table.mutex);
+      return table.wants_index(options);
+    };
+    if (wants_index()) {
+      FairWriteLock lock(table.mutex);
+      table.index_labels(options);
+    }
+  }
   ListResult out;
   FairReadLock lock(table.mutex);
   const Revision now = revision();

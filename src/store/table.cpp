@@ -7,6 +7,8 @@ namespace knarr::store {
 
 namespace {
 
+constexpr size_t kLabelIndexFrom = 256;  // objects: fewer are looked through as fast
+
 std::string index_key(uint32_t index, std::string_view value) {
   std::string key(reinterpret_cast<const char*>(&index), sizeof index);
   key.append(value);
@@ -17,6 +19,7 @@ std::string index_key(uint32_t index, std::string_view value) {
 
 void Table::index_add(const Slot* slot, const Object& object) {
   for (const auto& [index, value] : object.extract.index) indexes_[index_key(index, value)].insert(slot);
+  labels_.add(slot, object);
 }
 
 void Table::index_remove(const Slot* slot, const Object& object) {
@@ -26,6 +29,7 @@ void Table::index_remove(const Slot* slot, const Object& object) {
     it->second.erase(slot);
     if (it->second.empty()) indexes_.erase(it);
   }
+  labels_.remove(slot, object);
 }
 
 void Table::load(ObjectPtr object) {
@@ -47,22 +51,67 @@ std::vector<ObjectPtr> Table::with_index(uint32_t index, std::string_view value)
   return out;
 }
 
-Table::Objects::const_iterator Table::first_of(const ListOptions& options) const {
+namespace {
+
+const ObjectPtr& object_of(const Slot& slot) { return slot.object; }
+const ObjectPtr& object_of(const Slot* slot) { return slot->object; }
+
+// Where a list begins, in all objects or in some of them.
+template <typename Set>
+typename Set::const_iterator first_of(const Set& objects, const ListOptions& options) {
   if (!options.start_after.empty() && options.start_after >= options.prefix)
-    return objects_.upper_bound(std::string_view(options.start_after));
-  return options.prefix.empty() ? objects_.begin() : objects_.lower_bound(std::string_view(options.prefix));
+    return objects.upper_bound(std::string_view(options.start_after));
+  return options.prefix.empty() ? objects.begin() : objects.lower_bound(std::string_view(options.prefix));
 }
 
-void Table::list(const ListOptions& options, ListResult& out) const {
-  if (options.prefix.empty() && options.start_after.empty())
-    out.objects.reserve(options.limit ? std::min(options.limit, objects_.size()) : objects_.size());
-  for (auto it = first_of(options); it != objects_.end() && it->object->key.starts_with(options.prefix); ++it) {
+template <typename Set, typename Wanted>
+void collect(const Set& objects, const ListOptions& options, const Wanted& wanted, ListResult& out) {
+  for (auto it = first_of(objects, options); it != objects.end(); ++it) {
+    const ObjectPtr& object = object_of(*it);
+    if (!object->key.starts_with(options.prefix)) break;
+    if (!wanted(*object)) continue;
     if (options.limit && out.objects.size() >= options.limit)
       ++out.remaining;
     else
-      out.objects.push_back(it->object);
+      out.objects.push_back(object);
   }
   out.more = out.remaining > 0;
+}
+
+}  // namespace
+
+bool Table::has_labels(const Object& object, const ListOptions& options) {
+  return std::all_of(options.labels.begin(), options.labels.end(), [&](const auto& label) {
+    const std::string* value = label_of(object, label.first);
+    return value && *value == label.second;
+  });
+}
+
+bool Table::wants_index(const ListOptions& options) const {
+  if (objects_.size() < kLabelIndexFrom) return false;
+  return std::any_of(options.labels.begin(), options.labels.end(),
+                     [&](const auto& label) { return !labels_.has(label.first) && labels_.has_room(); });
+}
+
+void Table::index_labels(const ListOptions& options) {
+  for (const auto& [key, value] : options.labels) labels_.make(key, objects_);
+}
+
+void Table::list(const ListOptions& options, ListResult& out) const {
+  if (options.labels.empty()) {
+    if (options.prefix.empty() && options.start_after.empty())
+      out.objects.reserve(options.limit ? std::min(options.limit, objects_.size()) : objects_.size());
+    return collect(objects_, options, [](const Object&) { return true; }, out);
+  }
+  const Slots* fewest = nullptr;
+  for (const auto& [key, value] : options.labels) {
+    if (!labels_.has(key)) continue;
+    const Slots& some = labels_.find(key, value);
+    if (!fewest || some.size() < fewest->size()) fewest = &some;
+  }
+  const auto wanted = [&](const Object& object) { return has_labels(object, options); };
+  if (fewest) return collect(*fewest, options, wanted, out);
+  collect(objects_, options, wanted, out);
 }
 
 void Table::list_at(const ListOptions& options, ListResult& out) const {
@@ -73,6 +122,7 @@ void Table::list_at(const ListOptions& options, ListResult& out) const {
     before.emplace(event.object->key, event.previous);
   }
   auto emit = [&](const ObjectPtr& object) {
+    if (!has_labels(*object, options)) return;
     if (options.limit && out.objects.size() >= options.limit)
       ++out.remaining;
     else
@@ -86,7 +136,7 @@ void Table::list_at(const ListOptions& options, ListResult& out) const {
     for (; old != before.end() && (!limit || old->first < limit->key); ++old)
       if (old->second && wanted(old->first)) emit(old->second);
   };
-  for (auto it = first_of(options); it != objects_.end() && it->object->key.starts_with(options.prefix); ++it) {
+  for (auto it = first_of(objects_, options); it != objects_.end() && it->object->key.starts_with(options.prefix); ++it) {
     emit_old_until(it->object.get());
     if (old != before.end() && old->first == it->object->key) {
       if (old->second) emit(old->second);
@@ -107,7 +157,8 @@ void Table::apply(const EventPtr& event, size_t ring_limit, std::vector<EventPtr
       break;
     case EventType::kModified: {
       auto it = objects_.find(std::string_view(object->key));
-      const bool moved = it->object->extract.index != object->extract.index;
+      const Extract &was = it->object->extract, &is = object->extract;
+      const bool moved = was.index != is.index || (!labels_.empty() && was.labels != is.labels);
       if (moved) index_remove(&*it, *it->object);
       it->object = object;
       if (moved) index_add(&*it, *object);

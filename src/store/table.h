@@ -6,7 +6,6 @@
 
 #include <deque>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -14,6 +13,8 @@
 
 #include "knarr/store/store.h"
 #include "store/fair_mutex.h"
+#include "store/label_index.h"
+#include "store/slots.h"
 
 namespace knarr::store {
 
@@ -37,6 +38,9 @@ class Table {
   size_t count() const { return objects_.size(); }
   std::vector<ObjectPtr> with_index(uint32_t index, std::string_view value) const;
 
+  // Whether list() with these labels would be quicker with an index that index_labels() makes.
+  bool wants_index(const ListOptions& options) const;
+  void index_labels(const ListOptions& options);
   // The objects now; fills all of ListResult but the revision.
   void list(const ListOptions& options, ListResult& out) const;
   // The objects as they were at options.at, which is not before ring_floor().
@@ -59,28 +63,13 @@ class Table {
   void changed_since(Revision since, std::vector<EventPtr>& out) const;
 
  private:
-  struct Slot {
-    mutable ObjectPtr object;  // replaced in place by one with the same key
-  };
-  struct ByKey {
-    using is_transparent = void;
-    static std::string_view key(const Slot& slot) { return slot.object->key; }
-    static std::string_view key(const Slot* slot) { return slot->object->key; }
-    static std::string_view key(std::string_view key) { return key; }
-    template <typename A, typename B>
-    bool operator()(const A& a, const B& b) const {
-      return key(a) < key(b);
-    }
-  };
-  using Objects = std::set<Slot, ByKey>;
-  using Slots = std::set<const Slot*, ByKey>;
-
-  Objects::const_iterator first_of(const ListOptions& options) const;
+  static bool has_labels(const Object& object, const ListOptions& options);
   void index_add(const Slot* slot, const Object& object);
   void index_remove(const Slot* slot, const Object& object);
 
   Objects objects_;
   std::unordered_map<std::string, Slots> indexes_;  // by index number and value, see index_key()
+  LabelIndex labels_;
   std::deque<EventPtr> ring_;
   uint64_t ring_begin_ = 0;
   Revision ring_floor_;

@@ -84,11 +84,23 @@ class Pump {
   virtual size_t size() const = 0;  // attached sources
 };
 
+// A body that is made while it is sent: a large one never stands in memory as a whole. Used by one thread at a time.
+class BodySource {
+ public:
+  virtual ~BodySource() = default;
+  virtual size_t left() const = 0;  // bytes to come, exactly
+  // The next bytes, as many as there is room for; fewer only at the end.
+  virtual size_t read(char* out, size_t room) = 0;
+};
+
 class Response {
  public:
   int status = 200;
   Headers headers;
   std::string body;
+  std::shared_ptr<BodySource> source;  // instead of a body
+  size_t body_size() const { return source ? source->left() : body.size(); }
+  void make_body();  // of the source
 
   void set_header(std::string_view name, std::string_view value);  // replaces
   void add_header(std::string_view name, std::string_view value);

@@ -115,6 +115,7 @@ struct ListOptions {
   std::string prefix;       // "namespace/" or "" for all
   std::string start_after;  // the key after which to go on; "" from the start
   size_t limit = 0;         // 0: no limit
+  std::vector<std::pair<std::string, std::string>> labels;  // only what has all of these; many are found by an index
   Revision at = 0;          // the state as of this revision (410 Expired when the ring does not reach back); 0: now
 };
 

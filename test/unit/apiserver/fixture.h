@@ -137,6 +137,7 @@ struct Cluster {
   http::Response send(const http::Request& r) {
     http::Response response;
     server->handler()(r, response);
+    response.make_body();
     return response;
   }
   http::Response send(std::string method, std::string target, std::string body = "", http::Headers headers = {}) {

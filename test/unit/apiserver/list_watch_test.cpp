@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "fixture.h"
 
 using namespace knarr;
@@ -78,6 +80,29 @@ TEST_CASE("a list is the stored bytes side by side") {
   REQUIRE(json::find(list, "items")->Size() == 2);
   CHECK(at(*json::find(list, "items")->Begin(), {"kind"}) == "<none>");
   CHECK(at(*json::find(list, "items")->Begin(), {"metadata", "name"}) == "a");
+}
+
+TEST_CASE("a large list is sent from the objects, and is what it would be as one text") {
+  Cluster c;
+  for (int i = 0; i < 300; ++i) {
+    const std::string labels = fmt::format(R"(,"labels":{{"shard":"s{}"}})", i % 3);
+    c.create("configmaps", config_map_json(fmt::format("c{:03}", i), R"({"a":")" + std::string(500, 'x') + "\"}", labels));
+  }
+  const std::string path = "/api/v1/namespaces/default/configmaps";
+  for (const char* selector : {"", "shard=s1", "shard in (s1,s2)", "shard=none", "shard!=s0,shard=s2"}) {
+    const auto listed = c.rest->list(c.context, c.target("configmaps"), labels(selector));
+    REQUIRE(listed.ok());
+    http::Request request = c.request("GET", path);
+    request.query = {{"labelSelector", selector}};
+    http::Response response;
+    c.server->handler()(request, response);
+    CHECK((response.source != nullptr) == (listed->objects.size() > 60));
+    const size_t size = response.body_size();
+    response.make_body();
+    CHECK(response.body.size() == size);
+    CHECK(response.body == listed->to_json());
+    CHECK(json::find(parse(response.body), "items")->Size() == listed->objects.size());
+  }
 }
 
 TEST_CASE("pages show one state, whatever is written meanwhile") {

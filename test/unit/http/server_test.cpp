@@ -218,6 +218,67 @@ TEST_CASE("a large answer reaches a client that takes its time") {
   CHECK(size == 8 << 20);
 }
 
+// Numbers one after the other, so that what is lost, doubled or out of order shows.
+class Numbers final : public BodySource {
+ public:
+  explicit Numbers(size_t size) : left_(size) {}
+  static char at(size_t i) { return static_cast<char>('0' + (i * 7 + i / 251) % 64); }
+  size_t left() const override { return left_; }
+  size_t read(char* out, size_t room) override {
+    const size_t size = std::min(room, left_);
+    for (size_t i = 0; i < size; ++i) out[i] = at(next_++);
+    left_ -= size;
+    return size;
+  }
+
+ private:
+  size_t next_ = 0, left_;
+};
+
+TEST_CASE("a body that is made while it is sent arrives whole, and the connection goes on") {
+  Pki pki;
+  const bool tls = GENERATE(false, true);
+  ServerOptions options;
+  if (tls) options.tls = pki.tls();
+  auto server = start(
+      [](const Request& request, Response& response) {
+        response.source = std::make_shared<Numbers>(static_cast<size_t>(std::stoul(request.path.substr(1))));
+      },
+      options);
+  auto client = must(Client::make(client_options(*server, tls ? &pki : nullptr)));
+  for (const size_t size : {0u, 1u, 16384u, 65300u, 65536u, 65537u, 1u << 20, 9u << 20}) {
+    ClientRequest request;
+    request.target = fmt::format("/{}", size);
+    std::string seen;
+    std::string length;
+    REQUIRE(client
+                ->stream(
+                    request,
+                    [&](const ClientResponse& head) {
+                      length = head.header("Content-Length");
+                      return head.status == 200;
+                    },
+                    [&](std::string_view data) {
+                      seen += data;
+                      if (seen.size() < 100'000) std::this_thread::yield();
+                      return true;
+                    })
+                .ok());
+    CHECK(length == std::to_string(size));
+    REQUIRE(seen.size() == size);
+    size_t wrong = 0;
+    for (size_t i = 0; i < size; ++i) wrong += seen[i] != Numbers::at(i);
+    CHECK(wrong == 0);
+  }
+  if (tls) return;
+  Raw raw(server->port());
+  raw.send("HEAD /70000 HTTP/1.1\r\nHost: x\r\n\r\nGET /5 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  const std::string answers = raw.read_all();
+  CHECK(answers.find("Content-Length: 70000\r\n") != std::string::npos);
+  CHECK(answers.size() < 1000);
+  CHECK(answers.substr(answers.size() - 9) == "\r\n\r\n07>EL");
+}
+
 TEST_CASE("connections beyond the limit wait") {
   ServerOptions options;
   options.max_connections = 2;
