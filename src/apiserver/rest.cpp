@@ -87,7 +87,7 @@ Rest::Impl::Impl(RestOptions options)
       clock(options.clock),
       admission(std::move(options.admission)),
       service_accounts(std::move(options.service_accounts)),
-      event_expiry(*store, *clock),
+      event_expiry(*store, *clock, options.event_ttl),
       definitions(*store, *clock, registry),
       service_addresses(*store, store->resource("services"), options.service_cidr) {
   for (const schema::Resource& resource : schema::resources()) ids.push_back(store->resource(resource.storage_name));

@@ -41,6 +41,7 @@ constexpr Option kOptions[] = {
     {"service-cidr", "CIDR", "10.43.0.0/16", kUseServer, "addresses of services"},
     {"node-monitor-grace-period", "DURATION", "50s", kUseServer,
      "a node of which nothing was heard for longer is not ready; agents speak every ten seconds"},
+    {"event-ttl", "DURATION", "1h", kUseServer, "how long Events are kept after they last happened"},
     {"pod-max-pids", "COUNT", "0", kUseServer | kUseAgent, "processes that one pod may have; 0: as many as the machine has"},
     {"anonymous-auth", "", "true", kUseServer,
      "requests without credentials are system:anonymous, who may do what RBAC says; false: they are refused"},

@@ -46,7 +46,15 @@ struct Names {
   std::string node_name, node_ip, cluster_cidr, service_cidr;
   std::string url;  // as this machine reaches the API
   milliseconds node_monitor_grace{};
+  std::chrono::nanoseconds event_ttl{};
 };
+
+Result<std::chrono::nanoseconds> duration_of(const Options& options, std::string_view name, std::string_view example) {
+  const std::string text(options.text(name));
+  auto duration = parse_duration(text);
+  if (duration.ok() && *duration > std::chrono::nanoseconds::zero()) return *duration;
+  return bad_request(fmt::format("--{}: \"{}\": want a duration above zero, like {}", name, text, example));
+}
 
 Result<Names> settle_names(const Options& options, const Instance& instance) {
   Names names;
@@ -54,12 +62,9 @@ Result<Names> settle_names(const Options& options, const Instance& instance) {
   names.node_name = options.text("node-name").empty() ? host_name() : options.text("node-name");
   names.node_ip = options.text("node-ip").empty() ? network::primary_address() : options.text("node-ip");
   names.service_cidr = options.text("service-cidr");
-  auto grace = parse_duration(options.text("node-monitor-grace-period"));
-  if (!grace.ok() || *grace <= std::chrono::nanoseconds::zero()) {
-    return bad_request(fmt::format("--node-monitor-grace-period: \"{}\": want a duration above zero, like 50s",
-                                   options.text("node-monitor-grace-period")));
-  }
-  names.node_monitor_grace = std::chrono::ceil<milliseconds>(*grace);
+  KNARR_ASSIGN(const auto grace, duration_of(options, "node-monitor-grace-period", "50s"));
+  names.node_monitor_grace = std::chrono::ceil<milliseconds>(grace);
+  KNARR_ASSIGN(names.event_ttl, duration_of(options, "event-ttl", "1h"));
   if (options.is_set("cluster-cidr")) {
     names.cluster_cidr = options.text("cluster-cidr");
   } else {
@@ -251,6 +256,7 @@ class ControlPlane {
     rest_ = std::make_unique<apiserver::Rest>(apiserver::RestOptions{
         .store = store_.get(),
         .admission = std::move(chain),
+        .event_ttl = names_.event_ttl,
         .service_cidr = names_.service_cidr,
         .service_accounts = access_.service_accounts});
     apiserver::ApiServerOptions api;

@@ -115,6 +115,7 @@ struct RestOptions {
   store::Store* store = nullptr;
   const Clock* clock = &Clock::system();
   AdmissionChain admission;  // see knarr/admission/chain.h
+  std::chrono::nanoseconds event_ttl = std::chrono::hours(1);  // how long Events are kept after they last happened
   std::string service_cidr;  // networks that services get addresses of, one of a family; empty: they get none
   std::shared_ptr<const auth::ServiceAccountTokens> service_accounts;  // optional: makes their tokens
 };
