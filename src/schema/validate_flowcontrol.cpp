@@ -5,6 +5,7 @@
 #include <cmath>
 #include <set>
 
+#include "knarr/schema/flow_defaults.h"
 #include "schema/go_json.h"
 #include "schema/validate_groups.h"
 
@@ -188,6 +189,18 @@ void level_spec(const flowcontrol::PriorityLevelConfigurationSpec& spec, const s
   }
 }
 
+// Of the level that has no limits, what it lends to others is an administrator's to set.
+void mandatory_level(const flowcontrol::PriorityLevelConfiguration& level, const Path& path, FieldErrors& errors) {
+  const auto* fixed = mandatory_priority_level(level.metadata.name);
+  if (!fixed) return;
+  flowcontrol::PriorityLevelConfigurationSpec spec = level.spec;
+  const bool exempt = level.metadata.name == "exempt";
+  if (exempt) spec.exempt = fixed->spec.exempt;
+  if (spec == fixed->spec) return;
+  errors.invalid_json(path, go_json(level.spec),
+                      fmt::format("spec of '{}'{} must equal the fixed value", level.metadata.name, exempt ? " except the 'spec.exempt' field" : ""));
+}
+
 }  // namespace
 
 void flow_schema(const flowcontrol::FlowSchema& schema, const flowcontrol::FlowSchema* old, FieldErrors& errors) {
@@ -210,6 +223,8 @@ void flow_schema(const flowcontrol::FlowSchema& schema, const flowcontrol::FlowS
     errors.invalid(level, name, names::dns1123_subdomain(name));
   }
   for (size_t i = 0; i < spec.rules.size(); ++i) flow_rules(spec.rules[i], path.child("rules").index(i), errors);
+  if (const auto* fixed = mandatory_flow_schema(schema.metadata.name); fixed && !(spec == fixed->spec))
+    errors.invalid_json(path, go_json(spec), fmt::format("spec of '{}' must equal the fixed value", schema.metadata.name));
 }
 
 void priority_level(const flowcontrol::PriorityLevelConfiguration& level, const flowcontrol::PriorityLevelConfiguration* old, FieldErrors& errors) {
@@ -217,6 +232,7 @@ void priority_level(const flowcontrol::PriorityLevelConfiguration& level, const 
   condition_types(level.status.conditions, errors);
   if (old && !(level.status == old->status)) return;
   level_spec(level.spec, level.metadata.name, Path("spec"), errors);
+  mandatory_level(level, Path("spec"), errors);
 }
 
 }  // namespace knarr::schema::validation
