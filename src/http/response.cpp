@@ -56,4 +56,8 @@ void Response::take_over(std::function<void(std::unique_ptr<Stream> stream, std:
   takeover->run_connection = std::move(run);
 }
 
+void Response::hold(std::shared_ptr<const void> what) {
+  if (takeover) takeover->held = std::move(what);
+}
+
 }  // namespace knarr::http

@@ -1,8 +1,10 @@
 // What happens on one connection: handshake, request, answer, and again. Each step goes as far as it can without
 // waiting.
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -72,6 +74,12 @@ bool client_gone(Stream& stream) {
     if (!got.ok() || end) return true;
     if (*got == 0) return false;
   }
+}
+
+// Whether the client of a request that waited closed its connection meanwhile.
+bool hung_up(int fd) {
+  pollfd state{fd, POLLRDHUP, 0};
+  return ::poll(&state, 1, 0) > 0;
 }
 
 void write_stream(Stream& stream, const std::string& head, bool chunked, const Response::Takeover& takeover) {
@@ -184,41 +192,32 @@ void ServerImpl::wait_for_request(Connection& connection) {
 void ServerImpl::dispatch(Connection& connection) {
   connection.deadline = INT64_MAX;
   connection.timed = false;
-  Taken taken = connection.reader.take();
-  taken.request.remote_address = connection.remote_address;
-  if (connection.peer) taken.request.peer = *connection.peer;
-  if (only_reads(taken.request.method)) {
-    enter_handler();
-    serve(connection, std::move(taken));
-    return leave_handler();
+  const auto job = std::make_shared<Job>(Job{connection, connection.reader.take(), {}});
+  Request& request = job->taken.request;
+  request.remote_address = connection.remote_address;
+  if (connection.peer) request.peer = *connection.peer;
+  enter_handler();
+  switch (options_.gate ? ask_gate(job) : Gate::Verdict::kPass) {
+    case Gate::Verdict::kWait:  // it may be over already
+      break;
+    case Gate::Verdict::kAnswered:
+      answer(*job);
+      break;
+    case Gate::Verdict::kPass:
+      // Where another poller takes what comes meanwhile, there is nobody whose turn it could be before.
+      if (only_reads(request.method) && ready_count_.load() == 0 && polling_.load() > 0) {
+        serve(*job);
+      } else {
+        queue(job);
+      }
   }
-  auto shared = std::make_shared<Taken>(std::move(taken));
-  writers_.submit([this, &connection, shared] { serve(connection, std::move(*shared)); });
+  leave_handler();
 }
 
-void ServerImpl::serve(Connection& connection, Taken taken) {
-  Response response;
-  in_flight_.fetch_add(1, std::memory_order_relaxed);
-  call_handler(taken.request, response);
-  in_flight_.fetch_sub(1, std::memory_order_relaxed);
-  requests_.fetch_add(1, std::memory_order_relaxed);
-  if (response.takeover) return hand_over(connection, taken, std::move(response));
-  const bool is_head = taken.request.method == "HEAD";
-  const bool close_after =
-      !taken.head.keep_alive || stopping_ || header_has_token(response.headers, "Connection", "close");
-  if (!may_have_body(response.status)) {
-    response.body.clear();
-    response.source.reset();
-  }
-  std::string head = plain_head(response, is_head, taken.head.minor_version == 0, close_after);
-  if (!is_head) connection.source = std::move(response.source);
-  send(connection, std::move(head), is_head ? std::string() : std::move(response.body), close_after);
-}
-
-void ServerImpl::call_handler(const Request& request, Response& response) {
+template <typename Call>
+void ServerImpl::guarded(const Request& request, Response& response, Call call) {
   try {
-    handler_(request, response);
-    return;
+    return call();
   } catch (const std::exception& error) {
     log::error("http", "a handler failed",
                {{"method", request.method}, {"path", request.path}, {"error", error.what()}});
@@ -227,6 +226,76 @@ void ServerImpl::call_handler(const Request& request, Response& response) {
   }
   response = Response();
   fill_error(500, "the server failed to handle this request", response);
+}
+
+Gate::Verdict ServerImpl::ask_gate(const JobPtr& job) {
+  Gate::Verdict verdict = Gate::Verdict::kAnswered;
+  guarded(job->taken.request, job->response, [&] {
+    verdict = options_.gate->admit(job->taken.request, job->response, [this, job] { resume(job); });
+  });
+  return verdict;
+}
+
+void ServerImpl::resume(const JobPtr& job) {
+  job->waited = true;
+  queue(job);
+  wake_poller();
+}
+
+void ServerImpl::queue(const JobPtr& job) {
+  const Request& request = job->taken.request;
+  if (!only_reads(request.method)) return writers_.submit([this, job] { serve(*job); }, request.lane);
+  Lock lock(ready_mutex_);
+  ready_.push(request.lane, job);
+  ready_count_ = ready_.size();
+}
+
+// Handles the request whose turn it is.
+void ServerImpl::run_ready() {
+  JobPtr job;
+  bool more = false;
+  {
+    Lock lock(ready_mutex_);
+    if (ready_.empty()) return;
+    job = ready_.pop();
+    ready_count_ = ready_.size();
+    more = !ready_.empty();
+  }
+  enter_handler();
+  if (more && polling_.load() > 0) wake_poller();
+  serve(*job);
+  leave_handler();
+}
+
+void ServerImpl::wake_poller() {
+  const uint64_t one = 1;
+  [[maybe_unused]] ssize_t n = ::write(wake_event_.get(), &one, sizeof one);
+}
+
+void ServerImpl::serve(Job& job) {
+  if (job.waited && hung_up(job.connection.channel.fd())) {
+    return close(job.connection);
+  }
+  in_flight_.fetch_add(1, std::memory_order_relaxed);
+  guarded(job.taken.request, job.response, [&] { handler_(job.taken.request, job.response); });
+  in_flight_.fetch_sub(1, std::memory_order_relaxed);
+  answer(job);
+}
+
+void ServerImpl::answer(Job& job) {
+  requests_.fetch_add(1, std::memory_order_relaxed);
+  Response& response = job.response;
+  if (response.takeover) return hand_over(job);
+  const bool is_head = job.taken.request.method == "HEAD";
+  const bool close_after =
+      !job.taken.head.keep_alive || stopping_ || header_has_token(response.headers, "Connection", "close");
+  if (!may_have_body(response.status)) {
+    response.body.clear();
+    response.source.reset();
+  }
+  std::string head = plain_head(response, is_head, job.taken.head.minor_version == 0, close_after);
+  if (!is_head) job.connection.source = std::move(response.source);
+  send(job.connection, std::move(head), is_head ? std::string() : std::move(response.body), close_after);
 }
 
 void ServerImpl::fill_error(int code, std::string_view message, Response& response) const {
@@ -242,7 +311,8 @@ void ServerImpl::refuse(Connection& connection, const ParseError& error) {
   Response response;
   fill_error(error.code, error.message, response);
   connection.linger = true;  // the client may still be sending, and must not lose the answer to a reset
-  return send(connection, plain_head(response, false, false, true), std::move(response.body), true);
+  std::string head = plain_head(response, false, false, true);  // tells the body's length, and so goes before its move
+  return send(connection, std::move(head), std::move(response.body), true);
 }
 
 void ServerImpl::send(Connection& connection, std::string head, std::string body, bool close_after) {
@@ -335,8 +405,11 @@ void ServerImpl::linger(Connection& connection) {
   return close(connection);
 }
 
-void ServerImpl::hand_over(Connection& connection, const Taken& taken, Response response) {
-  const std::unique_ptr<Connection> owner(&connection);
+void ServerImpl::hand_over(Job& job) {
+  const std::unique_ptr<Connection> owner(&job.connection);
+  Connection& connection = *owner;
+  const Taken& taken = job.taken;
+  Response& response = job.response;
   remove(connection);
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, connection.channel.fd(), nullptr);
   const std::shared_ptr<Response::Takeover> takeover = std::move(response.takeover);

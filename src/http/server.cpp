@@ -20,9 +20,10 @@ namespace knarr::http {
 namespace {
 
 // What epoll tells of our own descriptors; of connections it tells their address.
-constexpr uint64_t kListenerTag = 1, kTimerTag = 2, kStopTag = 3;
+constexpr uint64_t kListenerTag = 1, kTimerTag = 2, kStopTag = 3, kWakeTag = 4;
 
 constexpr int kAcceptBatch = 16, kMaxSpares = 62, kDefaultWriters = 16;
+constexpr int kIntake = 32;  // events that are looked at before the next request that waits is handled
 constexpr milliseconds kBusyPatience{5};     // all pollers inside handlers for so long: a spare one helps out
 constexpr milliseconds kAcceptPause{200};    // when descriptors or connections ran out
 constexpr milliseconds kSweepInterval{100};  // at the soonest
@@ -78,9 +79,11 @@ Status ServerImpl::start() {
   epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
   timer_.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
   stop_event_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!epoll_ || !timer_ || !stop_event_) return errno_status(errno, "make epoll, timerfd and eventfd");
+  wake_event_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!epoll_ || !timer_ || !stop_event_ || !wake_event_) return errno_status(errno, "make epoll, timerfd and eventfd");
   KNARR_RETURN_IF_ERROR(add_own(timer_.get(), EPOLLIN | EPOLLONESHOT, kTimerTag));
   KNARR_RETURN_IF_ERROR(add_own(stop_event_.get(), EPOLLIN, kStopTag));  // stays set, and so every poller sees it
+  KNARR_RETURN_IF_ERROR(add_own(wake_event_.get(), EPOLLIN | EPOLLET, kWakeTag));  // each write wakes one poller
   workers_ =
       options_.workers > 0 ? options_.workers : std::max(2, static_cast<int>(std::thread::hardware_concurrency()));
   KNARR_ASSIGN(pump_, PumpImpl::start(static_cast<size_t>(workers_)));
@@ -145,11 +148,20 @@ void ServerImpl::rearm_own(int fd, uint64_t tag) {
 void ServerImpl::poll_loop(bool spare) {
   t_polling = true;
   polling_.fetch_add(1);
+  int taken_in = 0;
   while (!spare || polling_.load() <= workers_) {
+    const bool work = ready_count_.load() > 0;
     epoll_event event;
-    if (::epoll_wait(epoll_.get(), &event, 1, -1) <= 0) continue;  // EINTR
+    const int found = work && taken_in >= kIntake ? 0 : ::epoll_wait(epoll_.get(), &event, 1, work ? 0 : -1);
     turns_.fetch_add(1, std::memory_order_relaxed);
+    if (found <= 0) {  // nothing (more) has come; or EINTR
+      taken_in = 0;
+      run_ready();
+      continue;
+    }
+    ++taken_in;
     if (event.data.u64 == kStopTag) break;
+    if (event.data.u64 == kWakeTag) continue;
     if (event.data.u64 == kListenerTag) {
       accept_some();
     } else if (event.data.u64 == kTimerTag) {
@@ -348,6 +360,7 @@ void ServerImpl::stop(milliseconds grace) {
   stopping_ = true;
   if (!pump_) return;  // start() failed before there was any thread
   const MonoTime deadline = std::chrono::steady_clock::now() + grace;
+  if (options_.gate) options_.gate->open();
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, listener_.get(), nullptr);
   ::shutdown(listener_.get(), SHUT_RDWR);  // refuses new ones at once; closed when no poller can be using it
   shutdown_connections(true);
@@ -373,6 +386,10 @@ void ServerImpl::stop(milliseconds grace) {
   writers_.stop();
   pump_->stop();  // what handlers attached meanwhile
   listener_.reset();
+  {
+    Lock lock(ready_mutex_);
+    ready_.clear();
+  }
   std::vector<Connection*> left;
   {
     Lock lock(registry_mutex_);

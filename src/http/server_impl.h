@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "http/connection.h"
+#include "http/lanes.h"
 #include "http/pump.h"
 #include "http/stream.h"
 #include "http/worker_pool.h"
@@ -27,6 +28,15 @@ class ServerImpl final : public Server {
 
  private:
   using Taken = RequestReader::Taken;
+  // A request on its way to its answer.
+  struct Job {
+    Connection& connection;
+    Taken taken;
+    Response response;
+    bool waited = false;
+  };
+  using JobPtr = std::shared_ptr<Job>;
+
   // server.cpp: sockets, threads and time
   Status listen();
   Status add_own(int fd, uint32_t events, uint64_t tag);
@@ -53,8 +63,15 @@ class ServerImpl final : public Server {
   void shake_hands(Connection& connection);
   void read_request(Connection& connection);
   void dispatch(Connection& connection);
-  void serve(Connection& connection, Taken taken);
-  void call_handler(const Request& request, Response& response);
+  Gate::Verdict ask_gate(const JobPtr& job);
+  void resume(const JobPtr& job);
+  void queue(const JobPtr& job);
+  void run_ready();
+  void wake_poller();
+  void serve(Job& job);
+  void answer(Job& job);
+  template <typename Call>
+  void guarded(const Request& request, Response& response, Call call);
   void send(Connection& connection, std::string head, std::string body, bool close_after);
   void flush(Connection& connection);
   static void refill(Connection& connection);
@@ -62,7 +79,7 @@ class ServerImpl final : public Server {
   void refuse(Connection& connection, const ParseError& error);
   void wait_for_request(Connection& connection);
   void linger(Connection& connection);
-  void hand_over(Connection& connection, const Taken& taken, Response response);
+  void hand_over(Job& job);
   void run_on_thread(std::function<void()> run);
   void fill_error(int code, std::string_view message, Response& response) const;
 
@@ -70,7 +87,7 @@ class ServerImpl final : public Server {
   const ServerOptions options_;
   const Handler handler_;
   int port_ = 0, workers_ = 0;
-  linux::UniqueFd listener_, epoll_, timer_, stop_event_;
+  linux::UniqueFd listener_, epoll_, timer_, stop_event_, wake_event_;
   std::unique_ptr<PumpImpl> pump_;
   const std::shared_ptr<OpenStreams> streams_ = std::make_shared<OpenStreams>();
 
@@ -97,6 +114,11 @@ class ServerImpl final : public Server {
   bool all_busy_ KNARR_GUARDED_BY(watchman_mutex_) = false;
   bool watchman_stop_ KNARR_GUARDED_BY(watchman_mutex_) = false;
   WorkerPool spares_, writers_;
+
+  // Requests that only read and wait for a poller.
+  Mutex ready_mutex_;
+  Lanes<JobPtr> ready_ KNARR_GUARDED_BY(ready_mutex_);
+  std::atomic<size_t> ready_count_{0};
 
   Mutex stop_mutex_;
   bool stopped_ KNARR_GUARDED_BY(stop_mutex_) = false;

@@ -11,6 +11,7 @@ struct Response::Takeover {
   std::unique_ptr<PumpSource> source;
   std::function<void(const Writer&, const std::function<bool()>&)> run_stream;
   std::function<void(std::unique_ptr<Stream>, std::string)> run_connection;
+  std::shared_ptr<const void> held;
 };
 
 }  // namespace knarr::http

@@ -6,10 +6,10 @@
 
 namespace knarr::http {
 
-void WorkerPool::submit(Task task) {
+void WorkerPool::submit(Task task, uint32_t lane) {
   Lock lock(mutex_);
   if (stopping_) return;
-  tasks_.push_back(std::move(task));
+  tasks_.push(lane, std::move(task));
   if (idle_ < tasks_.size() && threads_.size() < max_threads_) {
     try {
       threads_.emplace_back([this] { run(); });
@@ -27,8 +27,7 @@ void WorkerPool::run() {
     while (tasks_.empty() && !stopping_) wanted_.wait(lock);
     --idle_;
     if (stopping_) return;
-    Task task = std::move(tasks_.front());
-    tasks_.pop_front();
+    Task task = tasks_.pop();
     lock.unlock();
     task();
     task = nullptr;

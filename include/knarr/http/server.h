@@ -5,6 +5,10 @@
 // neither a thread nor a buffer. Methods that change something (all but GET, HEAD and OPTIONS) run on a second pool,
 // since they wait for the disk. A handler may take the connection over (watch, upgrade): afterwards the connection is
 // the taker's. Sources: RFC 9110, RFC 9112.
+//
+// While every worker is busy, what arrives is still read, and shown to the Gate, before the next handler runs: so that
+// the requests that wait for a thread are all known and take turns by their lanes, and nobody's request stands behind all
+// of those that another one sent before.
 #pragma once
 
 #include <functional>
@@ -39,6 +43,8 @@ struct Request {
   std::string body;
   std::string remote_address;  // 10.0.0.7:51234
   std::optional<PeerCertificate> peer;
+  std::shared_ptr<void> context;  // what a Gate found out for the handler
+  uint32_t lane = 0;              // set by a Gate: lanes take turns at being handled; 0 goes before all others
 
   std::string_view header(std::string_view name) const;                // "" when absent
   std::optional<std::string_view> param(std::string_view name) const;  // first value
@@ -115,11 +121,30 @@ class Response {
   // sent after its request head.
   void take_over(std::function<void(std::unique_ptr<Stream> stream, std::string early)> run);
 
+  // After stream() or take_over(): kept until what they run has ended.
+  void hold(std::shared_ptr<const void> what);
+
   struct Takeover;
   std::shared_ptr<Takeover> takeover;  // set by the three above; the server's business
 };
 
 using Handler = std::function<void(const Request&, Response&)>;
+
+// Says when a request that was read may be handled.
+class Gate {
+ public:
+  virtual ~Gate() = default;
+  enum class Verdict {
+    kPass,      // the handler is called as soon as there is a thread for it
+    kWait,      // it is called after `resume`; until then the request costs its memory and its connection, no thread
+    kAnswered,  // it is not called: `response` is the answer
+  };
+  // On a polling thread, which it must not hold up. `resume` is called exactly once after kWait, from any thread, perhaps
+  // before admit() has returned. Request and Response stay where they are until the handler is done with them.
+  virtual Verdict admit(Request& request, Response& response, std::function<void()> resume) = 0;
+  // The server stops: all who wait are let in, and from now on everybody at once.
+  virtual void open() = 0;
+};
 
 struct TlsOptions {
   std::string certificate_file, key_file;  // PEM, with chain
@@ -137,6 +162,7 @@ struct ServerOptions {
   size_t max_connections = 16384;     // further ones wait in the backlog
   seconds idle_timeout{90};           // a connection without a request
   seconds header_timeout{15};         // from the first byte of a request to its last
+  Gate* gate = nullptr;               // optional; outlives the server
   // Answers when the handler threw, the request was malformed or too large, as body of the given HTTP code.
   std::function<void(int code, std::string_view message, Response&)> error_body;
 };

@@ -153,6 +153,8 @@ TEST_CASE("what is too much or malformed is refused, and the answer arrives") {
     raw.finish_sending();
     const std::string answer = raw.read_all();
     CHECK(answer.find(c.expected) != std::string::npos);
+    const size_t body = answer.size() - std::min(answer.find("\r\n\r\n") + 4, answer.size());
+    CHECK(answer.find(fmt::format("Content-Length: {}\r\n", body)) != std::string::npos);
     CHECK(count(answer, "HTTP/1.1 ") == 1);
   }
 }
