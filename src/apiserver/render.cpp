@@ -43,6 +43,21 @@ size_t end_of_object(std::string_view text, size_t from) {
   return text.size();
 }
 
+// Metadata as it is without the annotations that only a version of the kind keeps fields in.
+std::string partial_metadata(const schema::Resource& resource, std::string_view metadata) {
+  const bool daemons = resource.storage_name == "daemonsets.apps";
+  const bool scalers = resource.group == "autoscaling" && resource.version == "v1";
+  const std::string_view prefix = daemons ? "deprecated.daemonset.template.generation" : "autoscaling.alpha.kubernetes.io/";
+  if ((!daemons && !scalers) || metadata.find(prefix) == metadata.npos) return std::string(metadata);
+  auto document = json::parse(metadata);
+  json::Value* annotations = document.ok() ? json::find(*document, "annotations") : nullptr;
+  if (!annotations || !annotations->IsObject()) return std::string(metadata);
+  for (auto member = annotations->MemberBegin(); member != annotations->MemberEnd();)
+    member = json::view(member->name).starts_with(prefix) ? annotations->EraseMember(member) : member + 1;
+  if (annotations->ObjectEmpty()) json::remove(*document, "annotations");
+  return json::dump(*document);
+}
+
 // The metadata of a table with one object: that object's revision.
 std::string table_metadata(std::string_view bytes) {
   constexpr std::string_view kKey = "\"resourceVersion\":\"";
@@ -84,6 +99,20 @@ json::Document sorted(const json::Value& value) {
   return out;
 }
 
+// FlowSchemas as requests are compared with them.
+std::vector<store::ObjectPtr> in_matching_order(const std::vector<store::ObjectPtr>& objects) {
+  std::vector<std::pair<int64_t, store::ObjectPtr>> keyed;
+  for (const store::ObjectPtr& object : objects) {
+    const auto document = json::parse(object->value);
+    const json::Value* spec = document.ok() ? json::find(*document, "spec") : nullptr;
+    keyed.emplace_back(spec ? json::get_int(*spec, "matchingPrecedence") : 0, object);
+  }
+  std::stable_sort(keyed.begin(), keyed.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<store::ObjectPtr> out;
+  for (auto& [precedence, object] : keyed) out.push_back(std::move(object));
+  return out;
+}
+
 }  // namespace
 
 std::string format_json(std::string text, const Output& output) {
@@ -108,7 +137,7 @@ std::string_view metadata_text(std::string_view bytes) {
 
 std::string Renderer::partial(std::string_view bytes) const {
   return fmt::format(R"({{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/{}","metadata":{}}})",
-                     output_.meta_version, metadata_text(bytes));
+                     output_.meta_version, partial_metadata(resource_, metadata_text(bytes)));
 }
 
 void Renderer::append_table_head(std::string& out, std::string_view metadata, bool columns) const {
@@ -230,7 +259,9 @@ std::string Renderer::list(const ListAnswer& list) const {
   std::string out;
   if (output_.shape == Shape::kTable) {
     append_table_head(out, metadata, true);
-    for (const auto& object : list.objects) append_row(out, object->value);
+    const bool sorted = resource_.storage_name == "flowschemas.flowcontrol.apiserver.k8s.io";
+    const std::vector<store::ObjectPtr> rows = sorted ? in_matching_order(list.objects) : std::vector<store::ObjectPtr>();
+    for (const auto& object : sorted ? rows : list.objects) append_row(out, object->value);
   } else {
     out =
         fmt::format(R"({{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/{}","metadata":{{{}}},"items":[)",

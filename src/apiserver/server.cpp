@@ -1,14 +1,14 @@
-// The request pipeline: ordered stages, each of which may answer and so end a request's way.
+// The request pipeline: ordered stages, each of which may answer and so end a request's way. Those before a request has its
+// seat run as it arrives, on the thread that reads it; the others when its turn has come.
 #include "knarr/apiserver/server.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <atomic>
 #include <exception>
 
 #include "access.h"
+#include "admittance.h"
 #include "audit_trail.h"
 #include "knarr/base/log.h"
 #include "server_impl.h"
@@ -17,28 +17,27 @@ namespace knarr::apiserver {
 
 namespace {
 
-constexpr int kMaxReading = 400, kMaxMutating = 200;  // requests under way, as upstream's defaults
-
-bool long_running(const RequestInfo& info) {
-  return info.verb == "watch" || info.subresource == "log" || info.subresource == "exec" ||
-         info.subresource == "attach" || info.subresource == "portforward" || info.subresource == "proxy";
-}
+constexpr std::string_view kTooLarge = "Request entity too large: limit is 3145728";  // http::ServerOptions::max_body
 
 bool is_openid(std::string_view path) {
   return path == "/.well-known/openid-configuration" || path == "/openid/v1/jwks" || path == "/openid/v1/jwks/";
 }
 
-class ApiServerImpl final : public ApiServer {
+class ApiServerImpl final : public ApiServer, private http::Gate {
  public:
   explicit ApiServerImpl(ApiServerOptions options) : options_(std::move(options)) {
     version_ = version_json(options_.version_suffix);
     checks_.push_back({"ping", true, [] { return Status::OK(); }});
+    const Clock& clock = options_.rest->clock();
+    flow_ = flow::FlowControl::make(
+        {.store = &options_.rest->store(), .clock = &clock, .seats = options_.seats, .expires = &clock == &Clock::system()});
   }
   ~ApiServerImpl() override { detach(); }
 
   http::Handler handler() override {
     return [this](const http::Request& request, http::Response& response) { handle(request, response); };
   }
+  http::Gate& gate() override { return *this; }
 
   void attach(http::Pump& pump) override {
     detach();
@@ -65,8 +64,13 @@ class ApiServerImpl final : public ApiServer {
   Next serve(Exchange& exchange);
   static Next refuse_unless(Exchange& exchange, const Status& status);
   void serve_openid(const http::Request& request, http::Response& response) const;
+
+  Verdict admit(http::Request& request, http::Response& response, std::function<void()> resume) override;
+  void open() override { flow_->open(); }
+  Verdict admit(Exchange& exchange, std::function<void()> resume, uint32_t& lane);
   void handle(const http::Request& request, http::Response& response);
-  void run(Exchange& exchange);
+  template <typename Run>
+  void guarded(Exchange& exchange, Run run);
   void finish(const Exchange& exchange);
   std::string metrics() const;
 
@@ -75,46 +79,81 @@ class ApiServerImpl final : public ApiServer {
   std::vector<Check> checks_;
   Documents documents_;
   RequestCounts counts_;
-  std::atomic<int> reading_{0}, mutating_{0};
+  std::unique_ptr<flow::FlowControl> flow_;
   uint64_t listener_ = 0;
   bool attached_ = false;
 };
 
-// The way of a request. What a request changes is admitted (mutating, then validating) inside Rest, where in-process
-// writers pass too.
-void ApiServerImpl::run(Exchange& exchange) {
-  static constexpr std::array<Stage, 4> kStages = {&ApiServerImpl::authenticate, &ApiServerImpl::impersonate,
-                                                   &ApiServerImpl::authorize, &ApiServerImpl::serve};
-  for (const Stage stage : kStages)
-    if ((this->*stage)(exchange) == Next::kAnswered) return;
+// Whatever happens inside, the client gets an answer.
+template <typename Run>
+void ApiServerImpl::guarded(Exchange& exchange, Run run) {
+  try {
+    run();
+  } catch (const std::exception& error) {
+    log::error("apiserver", "a request failed in an unforeseen way",
+               {{"method", exchange.request.method}, {"path", exchange.request.path}, {"error", error.what()}});
+    if (exchange.audit) exchange.audit->panicked();
+    exchange.response = http::Response();
+    answer_status(exchange.response, internal_error("Internal error occurred: this request caused apiserver to fail"));
+  }
 }
 
-// The edge: whatever happens inside, the client gets an answer, and the in-flight count is kept.
-void ApiServerImpl::handle(const http::Request& request, http::Response& response) {
-  Exchange exchange{request, response, read_request_info(request), {}, {}, false, options_.rest->clock().mono()};
-  const bool counted = !long_running(exchange.info);
-  const bool reads = exchange.info.verb == "get" || exchange.info.verb == "list";
-  std::atomic<int>& in_flight = reads ? reading_ : mutating_;
-  if (counted && in_flight.fetch_add(1) >= (reads ? kMaxReading : kMaxMutating)) {
-    response.set_header("Retry-After", "1");
-    answer_status(response, Status(429, reason::kTooManyRequests, "Too many requests, please try again later."));
-  } else {
-    try {
-      run(exchange);
-    } catch (const std::exception& error) {
-      log::error("apiserver", "a request failed in an unforeseen way",
-                 {{"method", request.method}, {"path", request.path}, {"error", error.what()}});
-      if (exchange.audit) exchange.audit->panicked();
-      response = http::Response();
-      answer_status(response, internal_error("Internal error occurred: this request caused apiserver to fail"));
+ApiServerImpl::Verdict ApiServerImpl::admit(http::Request& request, http::Response& response, std::function<void()> resume) {
+  if (!options_.foreign_prefix.empty() && request.path.starts_with(options_.foreign_prefix)) return Verdict::kPass;
+  auto exchange = std::make_shared<Exchange>(
+      Exchange{request, response, read_request_info(request), {}, {}, false, options_.rest->clock().mono()});
+  request.context = exchange;
+  return admit(*exchange, std::move(resume), request.lane);
+}
+
+// After kWait another thread has the exchange.
+ApiServerImpl::Verdict ApiServerImpl::admit(Exchange& exchange, std::function<void()> resume, uint32_t& lane) {
+  Verdict verdict = Verdict::kAnswered;
+  guarded(exchange, [&] {
+    for (const Stage stage : {&ApiServerImpl::authenticate, &ApiServerImpl::impersonate})
+      if ((this->*stage)(exchange) == Next::kAnswered) return;
+    verdict = Verdict::kPass;
+    if (long_running(exchange.info) && exchange.info.verb != "watch") return;
+    exchange.ticket = classify(*flow_, *options_.rest, exchange);
+    add_flow_headers(exchange);
+    lane = exchange.ticket->lane();
+    switch (exchange.ticket->enter(std::move(resume), patience_of(exchange.request))) {
+      case flow::Ticket::State::kRunning:
+        break;
+      case flow::Ticket::State::kWaiting:
+        verdict = Verdict::kWait;
+        break;
+      case flow::Ticket::State::kRefused:
+        verdict = Verdict::kAnswered;
+        answer_too_many(exchange);
     }
+  });
+  if (verdict == Verdict::kAnswered) finish(exchange);
+  return verdict;
+}
+
+// What a request changes is admitted (mutating, then validating) inside Rest, where in-process writers pass too.
+void ApiServerImpl::handle(const http::Request& request, http::Response& response) {
+  auto exchange = std::static_pointer_cast<Exchange>(request.context);
+  if (!exchange) {  // there is no gate
+    exchange = std::make_shared<Exchange>(
+        Exchange{request, response, read_request_info(request), {}, {}, false, options_.rest->clock().mono()});
+    uint32_t lane = 0;
+    if (admit(*exchange, nullptr, lane) == Verdict::kAnswered) return;
   }
-  if (counted) in_flight.fetch_sub(1);
-  if (exchange.audit) exchange.audit->answered(response);
-  finish(exchange);
+  guarded(*exchange, [&] {
+    if (exchange->ticket && exchange->ticket->state() == flow::Ticket::State::kRefused) return answer_too_many(*exchange);
+    if (authorize(*exchange) == Next::kGoOn) (void)serve(*exchange);
+  });
+  exchange->ticket.reset();
+  finish(*exchange);
 }
 
 void ApiServerImpl::finish(const Exchange& exchange) {
+  if (exchange.audit) {
+    exchange.audit->answered(exchange.response);
+    exchange.response.hold(exchange.audit);
+  }
   fit_status(exchange.request, exchange.response);
   compress(exchange.request, exchange.response);
   auto& headers = exchange.response.headers;
@@ -201,9 +240,7 @@ std::string ApiServerImpl::metrics() const {
   line("knarr_store_syncs_failed_total", "counter", "Transactions that the journal refused.", stats.syncs_failed);
   line("knarr_store_lazy_pending", "gauge", "Writes that are not yet on disk and need not be.", stats.lazy_pending);
   line("knarr_store_revision", "gauge", "Revision of the last write.", options_.rest->store().revision());
-  line("apiserver_current_inflight_requests_reading", "gauge", "Reading requests under way.", reading_.load());
-  line("apiserver_current_inflight_requests_mutating", "gauge", "Mutating requests under way.", mutating_.load());
-  return out;
+  return out + flow_->metrics();
 }
 
 }  // namespace
@@ -216,7 +253,8 @@ void ApiServer::error_body(int code, std::string_view message, http::Response& r
   std::string_view why = reason::kInternalError;
   if (code == 400 || code == 431) why = reason::kBadRequest;
   if (code == 413) why = reason::kRequestEntityTooLarge;
-  answer_status(response, Status(code, why, std::string(message)));
+  const std::string_view upstreams = code == 413 ? kTooLarge : message;
+  answer_status(response, Status(code, why, std::string(upstreams)));
 }
 
 }  // namespace knarr::apiserver

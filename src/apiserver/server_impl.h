@@ -9,6 +9,7 @@
 #include "knarr/apiserver/errors.h"
 #include "knarr/apiserver/server.h"
 #include "knarr/base/sync.h"
+#include "knarr/flow/flow_control.h"
 #include "negotiate.h"
 #include "request_info.h"
 
@@ -26,6 +27,7 @@ struct Exchange {
   bool authenticated = false;
   MonoTime began{};
   std::shared_ptr<AuditTrail> audit = nullptr;  // when it is recorded; held by what goes on after the handler
+  std::unique_ptr<flow::Ticket> ticket = nullptr;  // its seat; null while it needs none
 };
 
 // The question to an authoriser that a request is.

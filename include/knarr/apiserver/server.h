@@ -33,6 +33,8 @@ struct ApiServerOptions {
   std::shared_ptr<NodeProxy> node_proxy;  // optional: without it logs and exec answer 503
   std::string external_address;           // host:port that /api tells clients as serverAddressByClientCIDRs
   std::string version_suffix = "knarr";   // of /version's gitVersion: v1.36.3+knarr
+  int seats = 600;                        // requests that are worked on at once, shared out by priority levels
+  std::string foreign_prefix;             // paths that another handler, in front of this one, answers: they need no seat
 };
 
 class ApiServer {
@@ -40,8 +42,10 @@ class ApiServer {
   static std::unique_ptr<ApiServer> make(ApiServerOptions options);
   virtual ~ApiServer() = default;  // detach()
 
-  // For http::Server::start; the ApiServer outlives the server.
+  // For http::Server::start and http::ServerOptions::gate; the ApiServer outlives the server. The gate finds out who sends a
+  // request and makes it wait for its turn; a handler without its gate refuses what would have to wait.
   virtual http::Handler handler() = 0;
+  virtual http::Gate& gate() = 0;
   // For http::ServerOptions::error_body: a Status object.
   static void error_body(int code, std::string_view message, http::Response& response);
 

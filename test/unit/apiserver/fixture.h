@@ -48,7 +48,7 @@ struct Cluster {
   std::unique_ptr<ApiServer> server;
   RequestContext context;
 
-  explicit Cluster(store::Store::Options options = {}, std::shared_ptr<NodeProxy> nodes = nullptr) {
+  explicit Cluster(store::Store::Options options = {}, std::shared_ptr<NodeProxy> nodes = nullptr, int seats = 600) {
     options.extract = extract_object;
     auto opened = store::Store::open(store::make_memory_journal(), std::move(options));
     REQUIRE(opened.ok());
@@ -69,6 +69,7 @@ struct Cluster {
     server_options.authorizer = auth::make_group_authorizer({std::string(auth::kGroupMasters)});
     server_options.external_address = "10.0.0.1:6443";
     server_options.node_proxy = std::move(nodes);
+    server_options.seats = seats;
     server = ApiServer::make(std::move(server_options));
     context.user = auth::internal_user("test");
     make_namespace("default");
