@@ -122,7 +122,7 @@ Result<std::string> join_token(const Instance& instance, const auth::Certificate
 http::Handler with_join(http::Handler next, const auth::CertificateAuthority& ca, const std::string& token,
                         store::Store& store) {
   return [next = std::move(next), &ca, token, &store](const http::Request& request, http::Response& response) {
-    if (!request.path.starts_with("/knarr/v1/")) return next(request, response);
+    if (!request.path.starts_with(kJoinPrefix)) return next(request, response);
     if (request.path == kCaPath && request.method == "GET") {
       response.set_header("Content-Type", "application/x-pem-file");
       response.body = ca.certificate_pem();

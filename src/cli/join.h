@@ -25,6 +25,7 @@ Status write_agent_credentials(const auth::CertificateAuthority& ca, const std::
 Result<std::string> join_token(const Instance& instance, const auth::CertificateAuthority& ca,
                                const std::string& given);
 
+inline constexpr const char* kJoinPrefix = "/knarr/v1/";  // of the paths that joining has
 // `next`, with the two paths in front of it that a worker uses to join: GET /knarr/v1/ca and POST /knarr/v1/join.
 // A name whose node is alive (its lease in `store` was renewed a short while ago) is given to nobody else: who asks for
 // it has to show that node's own certificate.

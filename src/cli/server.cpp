@@ -56,6 +56,16 @@ Result<std::chrono::nanoseconds> duration_of(const Options& options, std::string
   return bad_request(fmt::format("--{}: \"{}\": want a duration above zero, like {}", name, text, example));
 }
 
+// Requests that may be worked on at once.
+Result<int> request_seats(const Options& options) {
+  constexpr int64_t kMost = 1'000'000;
+  KNARR_ASSIGN(const int64_t reading, options.count("max-requests-inflight"));
+  KNARR_ASSIGN(const int64_t changing, options.count("max-mutating-requests-inflight"));
+  if (reading <= kMost && changing <= kMost && reading + changing > 0) return static_cast<int>(reading + changing);
+  return bad_request(
+      fmt::format("--max-requests-inflight {} and --max-mutating-requests-inflight {}: want up to {} each, and one above 0", reading, changing, kMost));
+}
+
 Result<Names> settle_names(const Options& options, const Instance& instance) {
   Names names;
   KNARR_ASSIGN(names.listen, parse_listen(options.text("listen")));
@@ -272,6 +282,8 @@ class ControlPlane {
                                                         .key_file = instance_.pki() + "/node-client.key"});
     api.version_suffix = fmt::format("knarr.{}", version());
     api.external_address = fmt::format("{}:{}", names_.node_ip, names_.listen.port);
+    KNARR_ASSIGN(api.seats, request_seats(options_));
+    api.foreign_prefix = kJoinPrefix;
     api_ = apiserver::ApiServer::make(std::move(api));
     api_->add_check("store", true, [this] { return store_->health(); });
 
@@ -281,6 +293,7 @@ class ControlPlane {
     server.tls =
         http::TlsOptions{instance_.pki() + "/server.crt", instance_.pki() + "/server.key", ca_->certificate_file()};
     server.error_body = apiserver::ApiServer::error_body;
+    server.gate = &api_->gate();
     auto started = http::Server::start(std::move(server), with_join(api_->handler(), *ca_, token, *store_));
     if (!started.ok()) return std::move(started).status();
     http_ = std::move(started).value();

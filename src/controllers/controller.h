@@ -52,6 +52,7 @@ std::unique_ptr<Controller> make_pod_garbage_controller(Context context);
 std::unique_ptr<Controller> make_node_cidr_controller(Context context);
 std::unique_ptr<Controller> make_node_lifecycle_controller(Context context);
 std::unique_ptr<Controller> make_taint_eviction_controller(Context context);
+std::unique_ptr<Controller> make_flow_configuration_controller(Context context);
 
 struct ControllerEntry {
   std::string_view name;

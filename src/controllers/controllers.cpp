@@ -22,6 +22,7 @@ constexpr ControllerEntry kControllers[] = {
     {"taint-eviction", make_taint_eviction_controller},
     {"token-secrets", make_token_secret_controller},
     {"cluster-role-aggregation", make_cluster_role_aggregation_controller},
+    {"flow-configuration", make_flow_configuration_controller},
 };
 
 struct SystemPriority {
