@@ -243,10 +243,14 @@ def requests():
     collections = []
     for collection, body in FIXTURES:
         yield "POST", collection, body, {}
+        if collection == FLOW + "/flowschemas":
+            yield "WAIT", f"{collection}/{body['metadata']['name']}", '"Dangling"', {}
         if collection not in collections:
             collections.append(collection)
     for path, status in STATUSES:
         yield "PATCH", path + "/status", {"status": status, "metadata": {"annotations": {"by": "status"}, "labels": {"by": "status"}}}, MERGE
+        if "/flowschemas/" in path:
+            yield "WAIT", path, '"NotFound"', {}  # it is put right at once
         yield "PATCH", path, {"status": {"observedGeneration": 77, "phase": "x"}}, MERGE
         yield "GET", path + "/status", None, {}
     for path in SCALED:
