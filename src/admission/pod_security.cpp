@@ -11,6 +11,7 @@ namespace knarr::admission {
 
 namespace {
 
+constexpr std::string_view kAuditPrefix = "pod-security.kubernetes.io/";
 constexpr size_t kPodsChecked = 3000;  // when a namespace's level is raised
 
 struct Policy {
@@ -154,12 +155,18 @@ class PodSecurity : public AdmissionPlugin {
     for (std::string_view ignored : {"exec", "attach", "binding", "eviction", "log", "portforward", "proxy", "status"})
       if (request.subresource == ignored) return Status::OK();
     const Policy policy = policy_of_namespace(request.ns);
-    if (policy.enforce.level == Level::kPrivileged && policy.warn.level == Level::kPrivileged) return Status::OK();
+    if (policy.enforce.level == Level::kPrivileged && policy.warn.level == Level::kPrivileged &&
+        policy.audit.level == Level::kPrivileged) {
+      tell(request, "enforce-policy", "privileged:latest");
+      return Status::OK();
+    }
     if (request.operation == Operation::kUpdate && request.old && !is_significant(*request.object, *request.old))
       return Status::OK();
     const PodParts pod = parts_of(*request.object);
     if (!pod.spec) return Status::OK();
+    tell(request, "enforce-policy", policy.enforce.to_string());
     const auto violations = check_pod_security(policy.enforce, pod.annotations, *pod.spec);
+    record(request, policy, pod);
     if (!violations.empty())
       return refuse(request,
                     fmt::format("violates PodSecurity \"{}\": {}", policy.enforce.to_string(), details_of(violations)));
@@ -169,15 +176,30 @@ class PodSecurity : public AdmissionPlugin {
 
   void warn_of_template(const AdmissionRequest& request, const Value& pod_template) {
     const Policy policy = policy_of_namespace(request.ns);
+    if (policy.warn.level == Level::kPrivileged && policy.audit.level == Level::kPrivileged) return;
     const PodParts pod = parts_of(pod_template);
-    if (policy.warn.level != Level::kPrivileged && pod.spec) warn(request, policy, pod);
+    if (!pod.spec) return;
+    record(request, policy, pod);
+    warn(request, policy, pod);
+  }
+
+  static std::string would_violate(const LevelVersion& level, const PodParts& pod) {
+    const auto violations = check_pod_security(level, pod.annotations, *pod.spec);
+    if (violations.empty()) return "";
+    return fmt::format("would violate PodSecurity \"{}\": {}", level.to_string(), details_of(violations));
   }
 
   static void warn(const AdmissionRequest& request, const Policy& policy, const PodParts& pod) {
-    const auto violations = check_pod_security(policy.warn, pod.annotations, *pod.spec);
-    if (violations.empty()) return;
-    request.warnings->push_back(
-        fmt::format("would violate PodSecurity \"{}\": {}", policy.warn.to_string(), details_of(violations)));
+    if (std::string text = would_violate(policy.warn, pod); !text.empty()) request.warnings->push_back(std::move(text));
+  }
+
+  static void record(const AdmissionRequest& request, const Policy& policy, const PodParts& pod) {
+    if (!request.audit) return;
+    if (const std::string text = would_violate(policy.audit, pod); !text.empty()) tell(request, "audit-violations", text);
+  }
+
+  static void tell(const AdmissionRequest& request, std::string_view name, std::string_view text) {
+    if (request.audit) (*request.audit)[fmt::format("{}{}", kAuditPrefix, name)] = text;
   }
 
   Status validate_namespace(const AdmissionRequest& request) {

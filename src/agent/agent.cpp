@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "agent/credentials.h"
 #include "agent/node_api.h"
 #include "agent/node_status.h"
 #include "agent/pod_resources.h"
@@ -49,8 +50,8 @@ class AgentImpl : public Agent {
     for (const char* name : {"/agent", "/pods", "/log/pods", "/network"}) {
       KNARR_RETURN_IF_ERROR(linux::make_directories(options_.data_dir + name, 0755));
     }
-    KNARR_ASSIGN(auto transport, client::make_https_transport(client_options()));
-    transport_ = std::move(transport);
+    KNARR_ASSIGN(client_, http::Client::make(client_options()));
+    transport_ = client::make_https_transport(client_);
     KNARR_ASSIGN(images_, image::ImageStore::open({.directory = options_.data_dir + "/images",
                                                    .insecure_registries = options_.insecure_registries}));
     KNARR_ASSIGN(runtime_,
@@ -82,6 +83,12 @@ class AgentImpl : public Agent {
                                        .key_file = options_.serving_key_file,
                                        .client_ca_file = options_.ca_file},
                                       *pods_, *runtime_));
+    if (options_.renew_credentials) {
+      KNARR_ASSIGN(credentials_, Credentials::open({.ca_file = options_.ca_file,
+                                                    .renew = options_.renew_credentials,
+                                                    .use = [this] { return reload_tls(); },
+                                                    .on_authority = [this] { node_->report_soon(); }}));
+    }
     node_ = std::make_unique<NodeStatus>(transport_, node_options());
     // The CIDR of the last run, so that pods can be run while the server is away.
     std::string cidr = linux::read_file(cidr_file(), 100).value_or(options_.pod_cidr);
@@ -90,6 +97,7 @@ class AgentImpl : public Agent {
   }
 
   void begin() {
+    if (credentials_) credentials_->start();
     node_->start();
     client::ListOptions mine{.field_selector = "spec.nodeName=" + options_.node_name};
     auto informer = std::make_shared<client::Informer<core::Pod>>(transport_, mine);
@@ -113,6 +121,7 @@ class AgentImpl : public Agent {
     }
     if (informer_) informer_->stop();
     if (cleaner_.joinable()) cleaner_.join();
+    if (credentials_) credentials_->stop();
     api_.reset();
     if (node_) node_->stop();
     if (mode == StopMode::kGraceful && pods_ && informer_) pods_->drain(kDrainLimit);
@@ -147,6 +156,11 @@ class AgentImpl : public Agent {
     client.user_agent = "knarr-agent/" + options_.version;
     client.request_timeout = kRequestLimit;
     return client;
+  }
+
+  Status reload_tls() {
+    KNARR_RETURN_IF_ERROR(client_->reload_tls());
+    return api_->reload_tls();
   }
 
   void limit_groups() {
@@ -200,6 +214,10 @@ class AgentImpl : public Agent {
       Lock lock(mutex_);
       return network_error_;
     };
+    if (credentials_) {
+      node.authority = [this] { return credentials_->authority(); };
+      node.on_authority = [this](const std::string& wanted) { credentials_->want(wanted); };
+    }
     node.on_round = [this] {
       follow_address();
       pods_->rotate_logs();
@@ -304,6 +322,7 @@ class AgentImpl : public Agent {
   }
 
   const AgentOptions options_;
+  std::shared_ptr<http::Client> client_;
   std::shared_ptr<client::Transport> transport_;
   std::unique_ptr<image::ImageStore> images_;
   std::unique_ptr<runtime::Runtime> runtime_;
@@ -314,6 +333,7 @@ class AgentImpl : public Agent {
   std::unique_ptr<client::Timers> timers_ = std::make_unique<client::Timers>();
   std::unique_ptr<Pods> pods_;
   std::unique_ptr<NodeApi> api_;
+  std::unique_ptr<Credentials> credentials_;
   std::unique_ptr<NodeStatus> node_;
   std::shared_ptr<client::Informer<core::Pod>> informer_;
   std::thread cleaner_;

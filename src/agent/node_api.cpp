@@ -73,6 +73,7 @@ class NodeApiImpl : public NodeApi {
   }
 
   int port() const override { return server_->port(); }
+  Status reload_tls() override { return server_->reload_tls(); }
 
  private:
   void handle(const http::Request& request, http::Response& response) {

@@ -23,6 +23,7 @@ class NodeApi {
   static Result<std::unique_ptr<NodeApi>> start(NodeApiOptions options, Pods& pods, runtime::Runtime& runtime);
   virtual ~NodeApi() = default;  // ends streams that run
   virtual int port() const = 0;
+  virtual Status reload_tls() = 0;  // the files of certificates are others now
 };
 
 // What /containerLogs takes from its query. Error: BadRequest.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "knarr/auth/pki.h"
 #include "knarr/base/log.h"
 #include "knarr/codec/json.h"
 
@@ -51,6 +52,17 @@ void set_condition(core::NodeStatus& status, core::NodeCondition fresh, WallTime
   status.conditions.push_back(std::move(fresh));
 }
 
+std::string json_map(const std::map<std::string, std::string>& map) {
+  std::string out = "{";
+  for (const auto& [key, value] : map) {
+    if (out.size() > 1) out += ',';
+    json::append_quoted(out, key);
+    out += ':';
+    json::append_quoted(out, value);
+  }
+  return out += '}';
+}
+
 // Equal but for the times of heartbeats.
 bool same_status(core::NodeStatus a, const core::NodeStatus& b) {
   if (a.conditions.size() != b.conditions.size()) return false;
@@ -72,6 +84,8 @@ core::Node make_node(const NodeStatusOptions& options, const Machine& machine, c
   labels["kubernetes.io/hostname"] = options.node_name;
   labels["kubernetes.io/os"] = labels["beta.kubernetes.io/os"] = "linux";
   labels["kubernetes.io/arch"] = labels["beta.kubernetes.io/arch"] = machine.architecture;
+
+  if (options.authority) node.metadata.annotations[std::string(auth::kAuthorityHeld)] = options.authority();
 
   core::NodeStatus& status = node.status;
   status.capacity = node_capacity(machine, usage);
@@ -104,6 +118,10 @@ NodeStatus::NodeStatus(std::shared_ptr<client::Transport> transport, NodeStatusO
       informer_(transport, client::ListOptions{.field_selector = "metadata.name=" + options_.node_name}),
       usage_(read_usage(options_.data_dir)) {
   auto look = [this](const std::shared_ptr<const core::Node>& node) {
+    if (const auto& annotations = node->metadata.annotations; options_.on_authority) {
+      const auto wanted = annotations.find(std::string(auth::kAuthorityWanted));
+      if (wanted != annotations.end()) options_.on_authority(wanted->second);
+    }
     {
       Lock lock(mutex_);
       if (node->spec.podCIDR.empty() || node->spec.podCIDR == pod_cidr_) return;
@@ -204,7 +222,9 @@ Status NodeStatus::report(bool due) {
   const core::Node* base = known ? known.get() : fetched ? &*fetched : nullptr;
   core::Node node =
       make_node(options_, machine_, usage, base, options_.ready(), options_.images(), options_.clock->wall());
-  if (!due && reported_ && base && same_status(base->status, node.status)) return {};
+  if (!due && reported_ && base && base->metadata.annotations == node.metadata.annotations &&
+      same_status(base->status, node.status))
+    return {};
   if (reported_ && !base) return {};  // told already; what the server made of it has not come back yet
   KNARR_RETURN_IF_ERROR(write(node, base));
   reported_ = node.status;
@@ -217,15 +237,11 @@ Status NodeStatus::write(const core::Node& node, const core::Node* known) {
     auto created = nodes_.create(node);
     if (!created.ok() && !created.status().is(reason::kAlreadyExists)) return std::move(created).status();
     log::info("agent", "node registered", {{"node", options_.node_name}});
-  } else if (known->metadata.labels != node.metadata.labels) {
-    std::string body = R"({"metadata":{"labels":{)";
-    for (const auto& [key, value] : node.metadata.labels) {
-      if (body.back() != '{') body += ',';
-      json::append_quoted(body, key);
-      body += ':';
-      json::append_quoted(body, value);
-    }
-    body += "}}}";
+  } else if (known->metadata.labels != node.metadata.labels || known->metadata.annotations != node.metadata.annotations) {
+    std::map<std::string, std::string> ours;  // the other annotations are others' business
+    if (options_.authority) ours.emplace(auth::kAuthorityHeld, node.metadata.annotations.at(std::string(auth::kAuthorityHeld)));
+    const std::string body = fmt::format(R"({{"metadata":{{"labels":{},"annotations":{}}}}})",
+                                         json_map(node.metadata.labels), json_map(ours));
     KNARR_RETURN_IF_ERROR(nodes_.patch("", options_.node_name, client::kMergePatch, body).status());
   }
   std::string body = R"({"status":)" + api::encode(node.status) + "}";

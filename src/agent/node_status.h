@@ -23,6 +23,8 @@ struct NodeStatusOptions {
   std::function<std::vector<core::ContainerImage>()> images;
   std::function<Status()> ready;                             // why the node is not ready, OK when it is
   std::function<void(const std::string& cidr)> on_pod_cidr;  // the spec's, when it appears; on a thread of the watch
+  std::function<std::string()> authority;  // which certificate authorities the agent has; null: it does not say
+  std::function<void(const std::string& authority)> on_authority;  // which it should have; as on_pod_cidr
   std::function<void()> on_round;  // with each renewal of the lease: what has to be looked at now and then
   const Clock* clock = &Clock::system();
 };

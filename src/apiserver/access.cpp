@@ -317,7 +317,14 @@ Status authorize(auth::Authorizer* authorizer, Exchange& exchange) {
   attributes.explain = exchange.audit != nullptr;
   const auth::Authorization answer = authorizer ? authorizer->authorize(attributes) : auth::Authorization();
   const bool allowed = answer.decision == auth::Decision::kAllow;
-  if (exchange.audit) exchange.audit->decided(allowed, answer.reason);
+  if (!allowed && !answer.error.empty()) {
+    if (exchange.audit) exchange.audit->annotate("authorization.k8s.io/reason", "internal error");
+    return internal_error(fmt::format("Internal Server Error: \"{}\": {}", exchange.request.target, answer.error));
+  }
+  if (exchange.audit) {
+    exchange.audit->annotate("authorization.k8s.io/decision", allowed ? "allow" : "forbid");
+    exchange.audit->annotate("authorization.k8s.io/reason", answer.reason);
+  }
   return allowed ? Status::OK() : auth::forbidden(attributes, answer.reason);
 }
 

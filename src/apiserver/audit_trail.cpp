@@ -139,6 +139,7 @@ std::shared_ptr<AuditTrail> AuditTrail::begin(const AuditOptions& options, const
   auto trail = std::shared_ptr<AuditTrail>(new AuditTrail(options, clock, decision));
   trail->id_ = id;
   trail->received_ = trail->now();
+  trail->annotations_ = exchange.user.audit;
   trail->describe(exchange);
   trail->record(AuditStage::kRequestReceived);
   return trail;
@@ -187,14 +188,6 @@ void AuditTrail::impersonates(const auth::UserInfo& user) {
   impersonated_ = ",\"impersonatedUser\":" + user_json(user);
 }
 
-void AuditTrail::decided(bool allowed, std::string_view reason) {
-  annotations_ =
-      fmt::format(",\"annotations\":{{\"authorization.k8s.io/decision\":\"{}\"", allowed ? "allow" : "forbid");
-  annotations_ += ",\"authorization.k8s.io/reason\":";
-  json::append_quoted(annotations_, reason);
-  annotations_ += '}';
-}
-
 void AuditTrail::record(AuditStage stage, const std::string& further) {
   if (!decision_.records(stage)) return;
   std::string line = fmt::format(R"({{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"{}","auditID":)",
@@ -202,7 +195,16 @@ void AuditTrail::record(AuditStage stage, const std::string& further) {
   json::append_quoted(line, id_);
   line += fmt::format(",\"stage\":\"{}\",{}{}{}{}", to_string(stage), head_, impersonated_, middle_, further);
   line += fmt::format(",\"requestReceivedTimestamp\":\"{}\",\"stageTimestamp\":\"{}\"", received_, now());
-  if (stage != AuditStage::kRequestReceived) line += annotations_;
+  if (stage != AuditStage::kRequestReceived && !annotations_.empty()) {
+    std::string told = "{";
+    for (const auto& [name, text] : annotations_) {
+      if (told.size() > 1) told += ',';
+      json::append_quoted(told, name);
+      told += ':';
+      json::append_quoted(told, text);
+    }
+    line += ",\"annotations\":" + told + "}";
+  }
   options_.log->write(line += '}');
 }
 

@@ -18,7 +18,8 @@ class AuditTrail {
   static std::shared_ptr<AuditTrail> begin(const AuditOptions& options, const Clock& clock, Exchange& exchange);
   ~AuditTrail();
 
-  void decided(bool allowed, std::string_view reason);
+  void annotate(const std::string& name, std::string_view text) { annotations_.insert_or_assign(name, text); }
+  std::map<std::string, std::string>& annotations() { return annotations_; }
   void impersonates(const auth::UserInfo& user);
   void refused_credentials();
   // The handler is done: the answer is complete, or what follows takes its time.
@@ -38,7 +39,8 @@ class AuditTrail {
   std::string head_;          // members up to the user, without the stage
   std::string impersonated_;  // a member with its comma, or ""
   std::string middle_;        // members from the addresses to the object
-  std::string request_object_, annotations_;
+  std::string request_object_;
+  std::map<std::string, std::string> annotations_;
   std::string result_;  // what the end of a long answer says of it
   bool complete_ = false;
 };

@@ -362,6 +362,7 @@ Status serve_stream(Rest& rest, NodeProxy* nodes, const Document& pod, Exchange&
   wanted.target = path + stream_query(request);
   for (const auto& header : request.headers)
     if (passes_on(header.first)) wanted.headers.push_back(header);
+  exchange.response.status = 101;
   exchange.response.take_over([client, wanted](std::unique_ptr<http::Stream> stream, std::string early) {
     relay_upgrade(*client, wanted, *stream, early);
   });

@@ -29,6 +29,13 @@ class DirectNodeProxy : public NodeProxy {
     return client.client;
   }
 
+  Status reload_tls() override {
+    Lock lock(mutex_);
+    for (const auto& [node, entry] : clients_)
+      if (entry.client) KNARR_RETURN_IF_ERROR(entry.client->reload_tls());
+    return {};
+  }
+
  private:
   struct Entry {
     std::string url;

@@ -328,6 +328,7 @@ Status serve_proxy(Rest& rest, NodeProxy* nodes, const Target& target, Exchange&
   const ProxyPlace seen{std::string(sent.substr(0, sent.size() - behind.size())), place.host, std::string(request.header("Host"))};
   const http::ClientRequest wanted =
       request_for(request, (behind.empty() ? "/" : std::string(behind)) + query, join_paths(seen.prefix, behind), upgrade);
+  if (upgrade) exchange.response.status = 101;
   exchange.response.take_over([backend, wanted, seen, upgrade](std::unique_ptr<http::Stream> client, std::string early) {
     if (upgrade) {
       relay_upgrade(*backend, wanted, *client, early);

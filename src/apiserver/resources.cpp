@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 
+#include "audit_trail.h"
 #include "knarr/schema/custom.h"
 #include "knarr/schema/machinery.h"
 #include "list_body.h"
@@ -186,6 +187,7 @@ class ResourceRequest {
     const Forms forms = exchange_.info.verb == "watch" ? (plain_only ? Forms::kCustomStream : Forms::kStream)
                                                        : (plain_only ? Forms::kCustom : Forms::kMeta);
     KNARR_ASSIGN(output_, negotiate_output(request_, forms));
+    if (!deprecation.empty() && exchange_.audit && !custom) exchange_.audit->annotate("k8s.io/deprecated", "true");
     KNARR_RETURN_IF_ERROR(check_form());
     const std::string& verb = exchange_.info.verb;
     if (verb == "get") return get();

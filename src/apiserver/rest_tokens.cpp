@@ -172,6 +172,7 @@ Result<Answer> Rest::Impl::create_token(RequestContext& context, const Target& t
 
   auth::TokenClaims claims;
   claims.id = new_uid();
+  if (context.audit) (*context.audit)["authentication.kubernetes.io/issued-credential-id"] = "JTI=" + claims.id;
   claims.ns = target.ns;
   claims.account = target.name;
   claims.account_uid = uid;

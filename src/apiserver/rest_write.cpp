@@ -308,7 +308,7 @@ Result<Answer> Rest::Impl::create(RequestContext& context, const Target& target,
   if (!tracked) track(context, target, document, nullptr);
   const std::string_view ns = resource.storage_name == "namespaces" ? std::string_view(name) : target.ns;
   AdmissionRequest request{Operation::kCreate, &resource,        "", ns, name, &document, nullptr, &context.user,
-                           context.dry_run,    &context.warnings};
+                           context.dry_run,    &context.warnings, context.audit};
   KNARR_RETURN_IF_ERROR(admit(request));
 
   const std::string generate_name(meta_string(document, "generateName"));
@@ -351,7 +351,8 @@ Result<Answer> Rest::Impl::commit_create(RequestContext& context, const Target& 
                                  nullptr,
                                  &context.user,
                                  context.dry_run,
-                                 &context.warnings};
+                                 &context.warnings,
+                                 context.audit};
   KNARR_RETURN_IF_ERROR(admission_validate(request));
   if (!meta_string(object, "resourceVersion").empty())
     return Status(500, "", "resourceVersion should not be set on objects to be created");
@@ -439,7 +440,8 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
                                &old,
                                &context.user,
                                context.dry_run,
-                               &context.warnings};
+                               &context.warnings,
+                               context.audit};
       KNARR_RETURN_IF_ERROR(admit(request));
       if (checks != Checks::kClient) drop_duplicate_owners(told, object, true);
       keep_system_metadata(object, old);

@@ -1,5 +1,7 @@
 #include "write_options.h"
 
+#include "audit_trail.h"
+
 #include <fmt/format.h>
 
 namespace knarr::apiserver {
@@ -75,6 +77,7 @@ Result<RequestContext> make_context(const Exchange& exchange, std::string_view o
   const http::Request& request = exchange.request;
   RequestContext context;
   context.user = exchange.user;
+  if (exchange.audit) context.audit = &exchange.audit->annotations();
   std::vector<Cause> causes;
   if (options_kind == "PatchOptions") check_patch_options(request, causes);
   if (options_kind != "DeleteOptions") {

@@ -32,6 +32,7 @@ class UnionAuthorizer : public Authorizer {
       Authorization answer = part->authorize(attributes);
       if (answer.decision != Decision::kNoOpinion) return answer;
       if (!answer.reason.empty()) out.reason += (out.reason.empty() ? "" : "\n") + answer.reason;
+      if (!answer.error.empty()) out.error += (out.error.empty() ? "" : ", ") + answer.error;
     }
     return out;
   }

@@ -1,9 +1,12 @@
 // Tokens with which a node or a person first comes in: Secrets in kube-system that an administrator makes.
+#include <fmt/format.h>
 #include <openssl/crypto.h>
+#include <sys/random.h>
 
 #include <algorithm>
 
 #include "knarr/auth/authn.h"
+#include "knarr/auth/bootstrap.h"
 #include "knarr/codec/base64.h"
 #include "knarr/codec/json.h"
 #include "knarr/codec/time.h"
@@ -20,14 +23,16 @@ bool is_word(std::string_view text, size_t size) {
          std::all_of(text.begin(), text.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
 }
 
-// system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]
-bool is_group(std::string_view text) {
-  constexpr std::string_view kPrefix = "system:bootstrappers:";
-  if (!text.starts_with(kPrefix)) return false;
-  text.remove_prefix(kPrefix.size());
-  if (text.empty() || text.size() > 256 || text.back() == ':' || text.back() == '-') return false;
-  return std::all_of(text.begin(), text.end(),
-                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == ':' || c == '-'; });
+// Each of the 36 letters and digits as likely as any other.
+std::string random_word(size_t size) {
+  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789";
+  constexpr unsigned kFair = 256 - 256 % kLetters.size();
+  std::string word;
+  while (word.size() < size) {
+    unsigned char byte = 0;
+    if (getrandom(&byte, 1, 0) == 1 && byte < kFair) word += kLetters[byte % kLetters.size()];
+  }
+  return word;
 }
 
 class BootstrapTokens : public TokenSource {
@@ -66,7 +71,7 @@ class BootstrapTokens : public TokenSource {
     for (std::string_view rest = groups; !rest.empty();) {
       const size_t comma = std::min(rest.find(','), rest.size());
       const std::string_view group = rest.substr(0, comma);
-      if (!is_group(group)) return std::optional<TokenUser>();
+      if (!is_bootstrap_group(group)) return std::optional<TokenUser>();
       if (!out.user.in_group(group)) out.user.groups.emplace_back(group);
       rest.remove_prefix(std::min(comma + 1, rest.size()));
     }
@@ -81,6 +86,29 @@ class BootstrapTokens : public TokenSource {
 };
 
 }  // namespace
+
+Result<BootstrapToken> BootstrapToken::parse(std::string_view text) {
+  const size_t last = text.rfind('.');
+  if (last != text.npos) {
+    const std::string_view front = text.substr(0, last);
+    const size_t before = front.rfind('.');
+    const std::string_view id = before == front.npos ? front : front.substr(before + 1), secret = text.substr(last + 1);
+    if (is_word(id, kIdSize) && is_word(secret, kSecretSize)) return BootstrapToken{std::string(id), std::string(secret)};
+  }
+  return bad_request(fmt::format("want a bootstrap token, [a-z0-9]{{{}}}.[a-z0-9]{{{}}}", kIdSize, kSecretSize));
+}
+
+BootstrapToken BootstrapToken::random() { return {random_word(kIdSize), random_word(kSecretSize)}; }
+
+// system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]
+bool is_bootstrap_group(std::string_view text) {
+  constexpr std::string_view kPrefix = "system:bootstrappers:";
+  if (!text.starts_with(kPrefix)) return false;
+  text.remove_prefix(kPrefix.size());
+  if (text.empty() || text.size() > 256 || text.back() == ':' || text.back() == '-') return false;
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == ':' || c == '-'; });
+}
 
 std::shared_ptr<TokenSource> make_bootstrap_tokens(store::Store& store, const Clock& clock) {
   return std::make_shared<BootstrapTokens>(store, clock);

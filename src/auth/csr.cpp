@@ -9,8 +9,7 @@
 #include <algorithm>
 #include <array>
 
-#include "knarr/auth/pki.h"
-#include "openssl.h"
+#include "certificate.h"
 
 namespace knarr::auth {
 
@@ -123,11 +122,9 @@ Result<std::string> CertificateAuthority::sign(const std::string& request_pem, c
     ERR_clear_error();
     return bad_request("unable to verify certificate request signature");
   }
-  BioPtr issuer_text(BIO_new_mem_buf(certificate_pem_.data(), static_cast<int>(certificate_pem_.size())));
-  const X509Ptr issuer(PEM_read_bio_X509(issuer_text.get(), nullptr, nullptr, nullptr));
-  BioPtr key_text(BIO_new_mem_buf(key_pem_.data(), static_cast<int>(key_pem_.size())));
-  const KeyPtr key(PEM_read_bio_PrivateKey(key_text.get(), nullptr, nullptr, nullptr));
-  if (!issuer || !key) return openssl_error("read the certificate authority");
+  const auto now = material();
+  KNARR_ASSIGN(const X509Ptr issuer, certificate_from(now->certificate));
+  KNARR_ASSIGN(const KeyPtr key, key_from(now->key));
 
   const X509Ptr certificate(X509_new());
   X509_set_version(certificate.get(), 2);
@@ -153,9 +150,7 @@ Result<std::string> CertificateAuthority::sign(const std::string& request_pem, c
       names && !X509_add_ext(certificate.get(), names, -1))
     return openssl_error("copy the alternative names");
   if (!X509_sign(certificate.get(), key.get(), EVP_sha256())) return openssl_error("sign the certificate");
-  BioPtr out(BIO_new(BIO_s_mem()));
-  if (!PEM_write_bio_X509(out.get(), certificate.get())) return openssl_error("encode the certificate");
-  return bio_text(out.get());
+  return to_pem(certificate.get());
 }
 
 }  // namespace knarr::auth

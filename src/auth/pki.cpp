@@ -1,123 +1,34 @@
 #include "knarr/auth/pki.h"
 
-#include <arpa/inet.h>
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <openssl/ec.h>
-#include <openssl/pem.h>
-#include <openssl/rand.h>
-#include <openssl/x509v3.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <ctime>
 
+#include "certificate.h"
+#include "knarr/auth/hash.h"
 #include "knarr/codec/base64.h"
+#include "knarr/linux/file_set.h"
 #include "knarr/linux/tree.h"
-#include "openssl.h"
 
 namespace knarr::auth {
 
 namespace {
 
+constexpr std::string_view kCertificates = "ca.crt", kKey = "ca.key", kOtherKey = "ca-other.key", kChain = "ca-chain.crt";
 
-Result<std::string> to_pem(X509* cert) {
-  BioPtr bio(BIO_new(BIO_s_mem()));
-  if (!PEM_write_bio_X509(bio.get(), cert)) return openssl_error("encode certificate");
-  return bio_text(bio.get());
+bool exists(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
+
+Result<std::string> read_if_there(const std::string& path) {
+  return exists(path) ? linux::read_file(path) : Result<std::string>(std::string());
 }
 
-Result<std::string> to_pem(EVP_PKEY* key) {
-  BioPtr bio(BIO_new(BIO_s_mem()));
-  if (!PEM_write_bio_PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr))
-    return openssl_error("encode key");
-  return bio_text(bio.get());
-}
-
-Result<X509Ptr> certificate_from(const std::string& pem) {
-  BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-  X509Ptr cert(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
-  if (!cert) return openssl_error("read certificate");
-  return cert;
-}
-
-Result<KeyPtr> key_from(const std::string& pem) {
-  BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-  KeyPtr key(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr));
-  if (!key) return openssl_error("read private key");
-  return key;
-}
-
-void add_name(X509_NAME* name, const char* field, const std::string& value) {
-  X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(value.data()),
-                             static_cast<int>(value.size()), -1, 0);
-}
-
-// The day of this build, from the compiler: "Nov 21 2026".
-time_t build_day() {
-  tm parts{};
-  if (!strptime(__DATE__, "%b %d %Y", &parts)) return 0;
-  return timegm(&parts);
-}
-
-time_t trusted_now(const Clock& clock) {
-  return std::max(std::chrono::system_clock::to_time_t(
-                      std::chrono::time_point_cast<std::chrono::system_clock::duration>(clock.wall())),
-                  build_day());
-}
-
-Result<X509Ptr> make_certificate(const CertificateSpec& spec, EVP_PKEY* key, X509* issuer, EVP_PKEY* issuer_key,
-                                 bool authority, const Clock& clock) {
-  X509Ptr cert(X509_new());
-  X509_set_version(cert.get(), 2);
-  unsigned char serial[16];
-  if (RAND_bytes(serial, sizeof serial) != 1) return openssl_error("make a serial number");
-  serial[0] &= 0x7f;  // RFC 5280: positive
-  BignumPtr number(BN_bin2bn(serial, sizeof serial, nullptr));
-  BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(cert.get()));
-
-  ASN1_TIME_set(X509_getm_notBefore(cert.get()), 0);
-  if (authority) {
-    ASN1_TIME_set_string(X509_getm_notAfter(cert.get()), "99991231235959Z");
-  } else {
-    ASN1_TIME_set(X509_getm_notAfter(cert.get()), trusted_now(clock) + static_cast<time_t>(spec.days) * 86400);
-  }
-
-  X509_NAME* subject = X509_get_subject_name(cert.get());
-  for (const auto& organization : spec.organizations) add_name(subject, "O", organization);
-  add_name(subject, "CN", spec.common_name);
-  X509* signer = issuer ? issuer : cert.get();
-  X509_set_issuer_name(cert.get(), X509_get_subject_name(signer));
-  X509_set_pubkey(cert.get(), key);
-
-  auto* c = cert.get();
-  KNARR_RETURN_IF_ERROR(
-      add_extension(c, signer, NID_basic_constraints, authority ? "critical,CA:TRUE" : "critical,CA:FALSE"));
-  KNARR_RETURN_IF_ERROR(
-      add_extension(c, signer, NID_key_usage,
-                    authority ? "critical,keyCertSign,cRLSign,digitalSignature" : "critical,digitalSignature"));
-  KNARR_RETURN_IF_ERROR(add_extension(c, signer, NID_subject_key_identifier, "hash"));
-  KNARR_RETURN_IF_ERROR(add_extension(c, signer, NID_authority_key_identifier, "keyid:always"));
-  if (spec.server || spec.client) {
-    std::string usage = spec.server ? (spec.client ? "serverAuth,clientAuth" : "serverAuth") : "clientAuth";
-    KNARR_RETURN_IF_ERROR(add_extension(c, signer, NID_ext_key_usage, usage));
-  }
-  std::vector<std::string> names;
-  for (const auto& name : spec.dns_names) names.push_back("DNS:" + name);
-  for (const auto& address : spec.ip_addresses) names.push_back("IP:" + address);
-  if (!names.empty()) {
-    KNARR_RETURN_IF_ERROR(add_extension(c, signer, NID_subject_alt_name, fmt::format("{}", fmt::join(names, ","))));
-  }
-  if (!X509_sign(cert.get(), issuer_key, EVP_sha256())) return openssl_error("sign certificate");
-  return cert;
-}
-
-WallTime to_wall(const ASN1_TIME* time) {
-  tm parts{};
-  if (!ASN1_TIME_to_tm(time, &parts)) return {};
-  return WallTime(seconds(timegm(&parts)));
+bool belong_together(const std::string& certificate_pem, const std::string& key_pem) {
+  const auto certificate = certificate_from(certificate_pem);
+  const auto key = key_from(key_pem);
+  const bool good = certificate.ok() && key.ok() && X509_check_private_key(certificate->get(), key->get()) == 1;
+  ERR_clear_error();
+  return good;
 }
 
 // Says `have` everything that `spec` wants (order aside), and is it good for another third of its days?
@@ -133,80 +44,171 @@ bool still_good(const CertificateInfo& have, const CertificateSpec& spec, const 
          left > std::chrono::hours(24 * spec.days / 3);
 }
 
-bool exists(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
+CertificateSpec named(std::string common_name) {
+  CertificateSpec spec;
+  spec.common_name = std::move(common_name);
+  return spec;
+}
+
+Result<KeyPair> make_authority(const std::string& common_name, KeyPtr key, const Clock& clock) {
+  KNARR_ASSIGN(X509Ptr cert,
+               make_certificate(named(common_name), key.get(), nullptr, key.get(), CertificateUse::kAuthority, clock));
+  KeyPair pair;
+  KNARR_ASSIGN(pair.certificate_pem, to_pem(cert.get()));
+  KNARR_ASSIGN(pair.key_pem, to_pem(key.get()));
+  return pair;
+}
+
+// A certificate of `subject` by `issuer`, for a year: whoever trusts this one trusts what that one signs.
+Result<std::string> vouch(const KeyPair& subject, const KeyPair& issuer, const Clock& clock) {
+  KNARR_ASSIGN(const CertificateInfo info, read_certificate(subject.certificate_pem));
+  KNARR_ASSIGN(const KeyPtr key, key_from(subject.key_pem));
+  KNARR_ASSIGN(const X509Ptr issuer_certificate, certificate_from(issuer.certificate_pem));
+  KNARR_ASSIGN(const KeyPtr issuer_key, key_from(issuer.key_pem));
+  KNARR_ASSIGN(const X509Ptr cert, make_certificate(named(info.common_name), key.get(), issuer_certificate.get(),
+                                                    issuer_key.get(), CertificateUse::kVoucher, clock));
+  return to_pem(cert.get());
+}
 
 }  // namespace
 
-Result<CertificateInfo> read_certificate(const std::string& pem) {
-  KNARR_ASSIGN(X509Ptr cert, certificate_from(pem));
-  CertificateInfo info;
-  X509_NAME* subject = X509_get_subject_name(cert.get());
-  if (auto names = name_entries(subject, NID_commonName); !names.empty()) info.common_name = names.back();
-  info.organizations = name_entries(subject, NID_organizationName);
-  info.not_before = to_wall(X509_get0_notBefore(cert.get()));
-  info.not_after = to_wall(X509_get0_notAfter(cert.get()));
-  NamesPtr names(static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(cert.get(), NID_subject_alt_name, nullptr, nullptr)));
-  for (int i = 0; names && i < sk_GENERAL_NAME_num(names.get()); ++i) {
-    const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
-    if (name->type == GEN_DNS) {
-      info.dns_names.push_back(asn1_text(name->d.dNSName));
-    } else if (name->type == GEN_IPADD) {
-      info.ip_addresses.push_back(address_text(name->d.iPAddress));
-    }
-  }
-  return info;
+std::string authority_id(std::string_view bundle_pem) {
+  std::string id;
+  for (const unsigned char byte : sha256(bundle_pem).substr(0, 8)) id += fmt::format("{:02x}", byte);
+  return id;
 }
 
 Result<CertificateAuthority> CertificateAuthority::load_or_create(const std::string& directory,
                                                                   const std::string& common_name) {
   KNARR_RETURN_IF_ERROR(linux::make_directories(directory, 0700));
-  CertificateAuthority authority;
-  authority.directory_ = directory;
-  std::string cert_file = directory + "/ca.crt", key_file = directory + "/ca.key";
-  if (exists(cert_file) && !exists(key_file)) {
-    return internal_error(fmt::format(
-        "certificate authority in {}: ca.crt is there, ca.key is not; restore it from a backup, or remove ca.crt "
-        "to start a new authority (every client certificate must then be made anew)",
-        directory));
+  KNARR_RETURN_IF_ERROR(linux::finish_replacing(directory));
+  const std::string cert_file = fmt::format("{}/{}", directory, kCertificates);
+  const std::string key_file = fmt::format("{}/{}", directory, kKey);
+  CertificateAuthority authority(directory);
+  if (!exists(cert_file)) {
+    // A key without its certificate is what a crash between the two writes below leaves: the certificate is made again
+    // from it.
+    KNARR_ASSIGN(const std::string known, read_if_there(key_file));
+    KNARR_ASSIGN(KeyPtr key, known.empty() ? make_key() : key_from(known));
+    KNARR_ASSIGN(const KeyPair made, make_authority(common_name, std::move(key), Clock::system()));
+    KNARR_RETURN_IF_ERROR(linux::replace_file(key_file, made.key_pem, 0600));
+    KNARR_RETURN_IF_ERROR(linux::replace_file(cert_file, made.certificate_pem, 0644));
   }
-  if (exists(cert_file)) {
-    KNARR_ASSIGN(authority.certificate_pem_, linux::read_file(cert_file));
-    KNARR_ASSIGN(authority.key_pem_, linux::read_file(key_file));
-    KNARR_ASSIGN(X509Ptr cert, certificate_from(authority.certificate_pem_));
-    KNARR_ASSIGN(KeyPtr key, key_from(authority.key_pem_));
-    if (X509_check_private_key(cert.get(), key.get()) != 1) {
-      ERR_clear_error();
-      return internal_error(fmt::format("certificate authority in {}: ca.key is not the key of ca.crt", directory));
-    }
-    return authority;
-  }
-  // A key without its certificate is what a crash between the two writes below leaves: the certificate is made again
-  // from it.
-  KeyPtr key;
-  if (exists(key_file)) {
-    KNARR_ASSIGN(std::string pem, linux::read_file(key_file));
-    KNARR_ASSIGN(key, key_from(pem));
-  } else {
-    key.reset(EVP_EC_gen("P-256"));
-    if (!key) return openssl_error("make the authority's key");
-  }
-  KNARR_ASSIGN(X509Ptr cert,
-               make_certificate({.common_name = common_name}, key.get(), nullptr, key.get(), true, Clock::system()));
-  KNARR_ASSIGN(authority.certificate_pem_, to_pem(cert.get()));
-  KNARR_ASSIGN(authority.key_pem_, to_pem(key.get()));
-  KNARR_RETURN_IF_ERROR(linux::replace_file(key_file, authority.key_pem_, 0600));
-  KNARR_RETURN_IF_ERROR(linux::replace_file(cert_file, authority.certificate_pem_, 0644));
+  KNARR_RETURN_IF_ERROR(authority.read());
   return authority;
 }
 
+Result<CertificateAuthority> CertificateAuthority::load(const std::string& directory) {
+  CertificateAuthority authority(directory);
+  KNARR_RETURN_IF_ERROR(authority.read());
+  return authority;
+}
+
+Status CertificateAuthority::read() {
+  const auto path = [&](std::string_view name) { return fmt::format("{}/{}", directory_, name); };
+  if (exists(path(kCertificates)) && !exists(path(kKey))) {
+    return internal_error(fmt::format(
+        "certificate authority in {}: ca.crt is there, ca.key is not; restore it from a backup, or remove ca.crt "
+        "to start a new authority (every client certificate must then be made anew)",
+        directory_));
+  }
+  KNARR_ASSIGN(const std::string bundle, linux::read_file(path(kCertificates)));
+  Material found;
+  KNARR_ASSIGN(found.key, linux::read_file(path(kKey)));
+  KNARR_ASSIGN(found.other_key, read_if_there(path(kOtherKey)));
+  KNARR_ASSIGN(found.chain, read_if_there(path(kChain)));
+  const auto certificates = split_certificates(bundle);
+  const auto damaged = [&](std::string_view what) {
+    return internal_error(fmt::format("certificate authority in {}: {}", directory_, what));
+  };
+  if (certificates.empty()) return damaged("there is no certificate in ca.crt");
+  if (!belong_together(certificates[0], found.key)) return damaged("ca.key is not the key of ca.crt");
+  found.certificate = certificates[0];
+  if (!found.other_key.empty()) {
+    if (certificates.size() < 2 || !belong_together(certificates[1], found.other_key))
+      return damaged("ca-other.key is not the key of the second certificate in ca.crt");
+    found.other_certificate = certificates[1];
+  }
+  Lock lock(shared_->mutex);
+  shared_->material = std::make_shared<const Material>(std::move(found));
+  return {};
+}
+
+std::shared_ptr<const CertificateAuthority::Material> CertificateAuthority::material() const {
+  Lock lock(shared_->mutex);
+  return shared_->material;
+}
+
+std::string CertificateAuthority::certificate_pem() const { return material()->certificate; }
+std::string CertificateAuthority::trusted_pem() const {
+  const auto now = material();
+  return now->certificate + now->other_certificate;
+}
+bool CertificateAuthority::rotating() const { return !material()->other_certificate.empty(); }
+
+Status CertificateAuthority::change_to(Material next) {
+  const auto or_gone = [](const std::string& text) { return text.empty() ? std::nullopt : std::optional(text); };
+  const linux::FileChange changes[] = {{std::string(kKey), next.key, 0600},
+                                       {std::string(kOtherKey), or_gone(next.other_key), 0600},
+                                       {std::string(kChain), or_gone(next.chain), 0644},
+                                       {std::string(kCertificates), next.certificate + next.other_certificate, 0644}};
+  KNARR_RETURN_IF_ERROR(linux::replace_files(directory_, changes).with_context("change the certificate authority"));
+  Lock lock(shared_->mutex);
+  shared_->material = std::make_shared<const Material>(std::move(next));
+  return {};
+}
+
+Status CertificateAuthority::rotate(const Clock& clock) {
+  const auto now = material();
+  if (rotating()) {
+    return Status(409, reason::kConflict,
+                  "a rotation is under way: knarr cert rotate-ca --finish ends it, --abort turns it round");
+  }
+  KNARR_ASSIGN(KeyPtr key, make_key());
+  // A name of its own, whatever the clock: some programs find the certificate of an issuer by its name alone.
+  KNARR_ASSIGN(const CertificateInfo old, read_certificate(now->certificate));
+  const auto name_at = [](time_t time) { return fmt::format("knarr-ca@{}", time); };
+  time_t time = trusted_now(clock);
+  while (name_at(time) == old.common_name) ++time;
+  KNARR_ASSIGN(const KeyPair made, make_authority(name_at(time), std::move(key), clock));
+  Material next{.certificate = made.certificate_pem,
+                .other_certificate = now->certificate,
+                .key = made.key_pem,
+                .other_key = now->key,
+                .chain = {}};
+  KNARR_ASSIGN(next.chain, vouch(made, {now->certificate, now->key}, clock));
+  return change_to(std::move(next));
+}
+
+Status CertificateAuthority::turn_back() {
+  const auto now = material();
+  if (!rotating()) return Status(409, reason::kConflict, "no rotation is under way: there is nothing to turn back");
+  // Nobody trusts only the one that signed until now: all who know it know both.
+  return change_to({.certificate = now->other_certificate,
+                    .other_certificate = now->certificate,
+                    .key = now->other_key,
+                    .other_key = now->key,
+                    .chain = {}});
+}
+
+Status CertificateAuthority::finish() {
+  const auto now = material();
+  if (!rotating()) {
+    return Status(409, reason::kConflict, "no rotation is under way: knarr cert rotate-ca begins one");
+  }
+  return change_to({.certificate = now->certificate, .other_certificate = {}, .key = now->key, .other_key = {}, .chain = {}});
+}
+
 Result<KeyPair> CertificateAuthority::issue(const CertificateSpec& spec, const Clock& clock) const {
-  KNARR_ASSIGN(X509Ptr issuer, certificate_from(certificate_pem_));
-  KNARR_ASSIGN(KeyPtr issuer_key, key_from(key_pem_));
-  KeyPtr key(EVP_EC_gen("P-256"));
-  if (!key) return openssl_error("make a key");
-  KNARR_ASSIGN(X509Ptr cert, make_certificate(spec, key.get(), issuer.get(), issuer_key.get(), false, clock));
+  const auto now = material();
+  KNARR_ASSIGN(X509Ptr issuer, certificate_from(now->certificate));
+  KNARR_ASSIGN(KeyPtr issuer_key, key_from(now->key));
+  KNARR_ASSIGN(KeyPtr key, make_key());
+  KNARR_ASSIGN(X509Ptr cert,
+               make_certificate(spec, key.get(), issuer.get(), issuer_key.get(), CertificateUse::kLeaf, clock));
   KeyPair pair;
   KNARR_ASSIGN(pair.certificate_pem, to_pem(cert.get()));
+  pair.certificate_pem += now->chain;
   KNARR_ASSIGN(pair.key_pem, to_pem(key.get()));
   return pair;
 }
@@ -218,17 +220,23 @@ Result<bool> CertificateAuthority::ensure(const std::string& name, const Certifi
 
 Result<bool> CertificateAuthority::ensure_in(const std::string& directory, const std::string& name,
                                              const CertificateSpec& spec, const Clock& clock) const {
-  std::string cert_file = fmt::format("{}/{}.crt", directory, name),
-              key_file = fmt::format("{}/{}.key", directory, name);
-  if (exists(cert_file) && exists(key_file)) {
-    auto pem = linux::read_file(cert_file);
-    auto info = pem.ok() ? read_certificate(*pem) : Result<CertificateInfo>(pem.status());
-    auto cert = pem.ok() ? certificate_from(*pem) : Result<X509Ptr>(pem.status());
-    KNARR_ASSIGN(KeyPtr authority_key, key_from(key_pem_));
-    if (info.ok() && cert.ok() && still_good(*info, spec, clock) && X509_verify(cert->get(), authority_key.get()) == 1)
-      return false;
+  const std::string cert_file = fmt::format("{}/{}.crt", directory, name);
+  const std::string key_file = fmt::format("{}/{}.key", directory, name);
+  const auto is_good = [&] {
+    const auto now = material();
+    const auto pem = linux::read_file(cert_file), key = linux::read_file(key_file);
+    if (!pem.ok() || !key.ok() || !belong_together(*pem, *key)) return false;
+    const auto certificates = split_certificates(*pem);
+    if (*pem != certificates[0] + now->chain) return false;
+    const auto info = read_certificate(*pem);
+    const auto certificate = certificate_from(*pem);
+    const auto authority_key = key_from(now->key);
+    const bool good = info.ok() && certificate.ok() && authority_key.ok() && still_good(*info, spec, clock) &&
+                      X509_verify(certificate->get(), authority_key->get()) == 1;
     ERR_clear_error();
-  }
+    return good;
+  };
+  if (is_good()) return false;
   KNARR_ASSIGN(KeyPair pair, issue(spec, clock));
   KNARR_RETURN_IF_ERROR(linux::replace_file(key_file, pair.key_pem, 0600));
   KNARR_RETURN_IF_ERROR(linux::replace_file(cert_file, pair.certificate_pem, 0644));

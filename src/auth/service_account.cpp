@@ -244,6 +244,10 @@ Result<std::optional<TokenUser>> ServiceAccountTokens::lookup(std::string_view t
   out.user = service_account_user(claims.ns, claims.account, claims.account_uid);
   auto& extra = out.user.extra;
   if (!claims.id.empty()) extra[std::string(kCredentialId)] = {"JTI=" + claims.id};
+  if (known->legacy) {
+    out.user.audit["authentication.k8s.io/legacy-token"] = out.user.name;
+    out.user.audit["authentication.k8s.io/legacy-token-manual-secret"] = claims.secret->name;
+  }
   if (claims.pod) {
     extra["authentication.kubernetes.io/pod-name"] = {claims.pod->name};
     extra["authentication.kubernetes.io/pod-uid"] = {claims.pod->uid};

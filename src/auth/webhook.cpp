@@ -22,6 +22,8 @@ using json::Value;
 
 constexpr milliseconds kRequestLimit{5'000};
 constexpr size_t kMaxRemembered = 8192;
+constexpr int kFailuresInARow = 3;  // then it is not asked for a while
+constexpr milliseconds kLeftAlone{1'000};
 constexpr size_t kMaxKey = 10'000;  // what is longer is asked each time
 
 const Value* named(const Value& config, std::string_view list, std::string_view name, std::string_view member) {
@@ -42,15 +44,17 @@ Result<std::string> embedded(const Value& object, const std::string& name) {
 // One service: a review is sent to it and comes back with its status.
 class Service {
  public:
-  static Result<std::unique_ptr<Service>> make(const std::string& kubeconfig) {
+  explicit Service(const Clock& clock) : clock_(clock) {}
+  static Result<std::unique_ptr<Service>> make(const std::string& kubeconfig, const Clock& clock) {
     KNARR_ASSIGN(const Document config, yaml::parse(kubeconfig));
     const Value* context =
         config.IsObject() ? named(config, "contexts", json::get_string(config, "current-context"), "context") : nullptr;
     const Value* cluster =
         context ? named(config, "clusters", json::get_string(*context, "cluster"), "cluster") : nullptr;
     if (!cluster) return bad_request("webhook kubeconfig: current-context names no context with a cluster");
-    auto service = std::make_unique<Service>();
+    auto service = std::make_unique<Service>(clock);
     KNARR_ASSIGN(Url url, Url::parse(json::get_string(*cluster, "server")));
+    service->url_ = json::get_string(*cluster, "server");
     service->target_ = std::move(url.target);
     http::ClientOptions client{.url = url.origin, .request_timeout = kRequestLimit};
     client.insecure_skip_verify = json::get_bool(*cluster, "insecure-skip-tls-verify");
@@ -65,7 +69,35 @@ class Service {
     return service;
   }
 
-  Result<Document> ask(const std::string& review) const {
+  // Whoever waits here keeps a thread from other requests: few may, and not for a service that is gone.
+  Result<Document> ask(const std::string& review) {
+    {
+      Lock lock(mutex_);
+      if (waiting_ >= kWebhookWaiters) {
+        if (!std::exchange(crowded_, true))
+          log::warn("auth", "too many requests wait for a webhook: further ones are refused", {{"url", url_}});
+        return unavailable("too many requests wait for the webhook");
+      }
+      if (failures_ >= kFailuresInARow && clock_.mono() < left_alone_until_) return failure_;
+      ++waiting_;
+    }
+    auto answer = send(review);
+    Lock lock(mutex_);
+    --waiting_;
+    if (answer.ok()) {
+      if (failures_ > 0) log::info("auth", "a webhook answers again", {{"url", url_}});
+      failures_ = 0;
+      crowded_ = false;
+    } else {
+      if (failures_++ == 0) log::warn("auth", "a webhook cannot be asked", {{"url", url_}, {"error", answer.status()}});
+      failure_ = answer.status();
+      left_alone_until_ = clock_.mono() + kLeftAlone;
+    }
+    return answer;
+  }
+
+ private:
+  Result<Document> send(const std::string& review) const {
     http::ClientRequest request{.method = "POST",
                                 .target = target_,
                                 .headers = {{"Content-Type", "application/json"}, {"Accept", "application/json"}},
@@ -76,9 +108,15 @@ class Service {
     return json::parse(answer.body);
   }
 
- private:
-  std::string target_;
+  const Clock& clock_;
+  std::string url_, target_;
   std::shared_ptr<http::Client> client_;
+  Mutex mutex_;
+  int waiting_ KNARR_GUARDED_BY(mutex_) = 0;
+  int failures_ KNARR_GUARDED_BY(mutex_) = 0;  // in a row
+  bool crowded_ KNARR_GUARDED_BY(mutex_) = false;
+  Status failure_ KNARR_GUARDED_BY(mutex_);
+  MonoTime left_alone_until_ KNARR_GUARDED_BY(mutex_){};
 };
 
 // Answers by what was asked, for a while.
@@ -153,10 +191,7 @@ class WebhookAuthorizer : public Authorizer {
     const std::string review = review_of(attributes);
     if (auto known = memory_.find(review)) return *known;
     const auto answer = service_->ask(review);
-    if (!answer.ok()) {
-      log::warn("auth", "the authorisation webhook cannot be asked", {{"error", answer.status()}});
-      return {};
-    }
+    if (!answer.ok()) return {Decision::kNoOpinion, "", answer.status().message()};
     Authorization out;
     const Value* status = json::find(*answer, "status");
     if (!status) return {};
@@ -195,10 +230,7 @@ class WebhookTokens : public TokenSource {
     const std::string text = json::dump(review);
     if (auto known = memory_.find(text)) return *known;
     auto answer = service_->ask(text);
-    if (!answer.ok()) {
-      log::warn("auth", "the token webhook cannot be asked", {{"error", answer.status()}});
-      return std::optional<TokenUser>();
-    }
+    if (!answer.ok()) return std::optional<TokenUser>();
     const auto found = read(*answer, audiences);
     memory_.keep(text, found, options_.allowed_ttl);
     return found;
@@ -237,12 +269,12 @@ class WebhookTokens : public TokenSource {
 }  // namespace
 
 Result<std::shared_ptr<Authorizer>> make_webhook_authorizer(WebhookOptions options) {
-  KNARR_ASSIGN(auto service, Service::make(options.kubeconfig));
+  KNARR_ASSIGN(auto service, Service::make(options.kubeconfig, *options.clock));
   return std::shared_ptr<Authorizer>(std::make_shared<WebhookAuthorizer>(std::move(options), std::move(service)));
 }
 
 Result<std::shared_ptr<TokenSource>> make_webhook_tokens(WebhookOptions options) {
-  KNARR_ASSIGN(auto service, Service::make(options.kubeconfig));
+  KNARR_ASSIGN(auto service, Service::make(options.kubeconfig, *options.clock));
   return std::shared_ptr<TokenSource>(std::make_shared<WebhookTokens>(std::move(options), std::move(service)));
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "knarr/apiserver/extract.h"
@@ -123,6 +124,12 @@ Result<std::shared_ptr<Authorizer>> make_authorizer(const Options& options, stor
 }
 
 }  // namespace
+
+bool asks_webhooks(const Options& options) {
+  const auto modes = split_list(options.text("authorization-mode"));
+  return !options.text("authentication-token-webhook-config-file").empty() ||
+         std::find(modes.begin(), modes.end(), "Webhook") != modes.end();
+}
 
 Result<AccessControl> make_access_control(const Options& options, const Instance& instance, store::Store& store) {
   AccessControl access;

@@ -20,4 +20,7 @@ struct AccessControl {
 // Errors: options that do not fit, files that cannot be read. `store` must outlive what is made.
 Result<AccessControl> make_access_control(const Options& options, const Instance& instance, store::Store& store);
 
+// Whether requests may have to wait for services elsewhere.
+bool asks_webhooks(const Options& options);
+
 }  // namespace knarr::cli

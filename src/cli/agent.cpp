@@ -15,6 +15,7 @@
 #include "cli/supervised.h"
 #include "knarr/base/log.h"
 #include "knarr/client/reflector.h"
+#include "knarr/linux/file_set.h"
 #include "knarr/network/network.h"
 
 namespace knarr::cli {
@@ -30,15 +31,17 @@ void follow_parent() {
   if (getppid() == 1) raise(kServerGone);  // it went before we could say so
 }
 
+std::vector<std::string> node_addresses(const Options& options) {
+  return {options.text("node-ip").empty() ? network::primary_address() : options.text("node-ip"), "127.0.0.1"};
+}
+
 // A machine may be up before its server is: asks again until that answers. Nothing when a signal came meanwhile.
 std::optional<Status> join_patiently(const Options& options, const std::string& node_name, const std::string& directory,
                                      const sigset_t& signals) {
-  const std::string address =
-      options.text("node-ip").empty() ? network::primary_address() : options.text("node-ip");
   client::Backoff backoff(milliseconds(500), milliseconds(10'000));
   for (bool first = true;; first = false) {
     Status status =
-        join(options.text("server"), options.text("token"), node_name, {address, "127.0.0.1"}, directory);
+        join(options.text("server"), options.text("token"), node_name, node_addresses(options), directory);
     if (status.ok() || status.code() < 500) return status;
     if (first) log::warn("agent", "cannot join yet, trying again", {{"error", status}});
     const milliseconds pause = backoff.next();
@@ -85,6 +88,7 @@ int run_agent(const Options& options) {
   agent_options.version = std::string(version());
 
   std::string directory = instance->agent();
+  if (auto status = linux::finish_replacing(directory); !status.ok()) return fail("agent", status);
   if (access((directory + "/client.crt").c_str(), F_OK) != 0) {
     if (options.text("token").empty())
       return fail_usage("agent",
@@ -93,12 +97,27 @@ int run_agent(const Options& options) {
     if (!status) return 0;
     if (!status->ok()) return fail("agent", *status);
     log::info("agent", "joined", {{"server", options.text("server")}, {"node", agent_options.node_name}});
+  } else if (!supervised && !options.text("token").empty()) {
+    // A node that was left behind by another certificate authority is joined anew with a token of that one.
+    const std::string known = linux::read_file(directory + "/ca.crt").value_or("");
+    if (authority_of(options.text("token"), known).empty()) {
+      const Status status = join(options.text("server"), options.text("token"), agent_options.node_name,
+                                 node_addresses(options), directory);
+      log::info("agent", status.ok() ? "joined anew" : "not joined anew: going on with the certificates that are here",
+                {{"server", options.text("server")}, {"why", status}});
+    }
   }
   agent_options.ca_file = directory + "/ca.crt";
   agent_options.client_certificate_file = directory + "/client.crt";
   agent_options.client_key_file = directory + "/client.key";
   agent_options.serving_certificate_file = directory + "/serving.crt";
   agent_options.serving_key_file = directory + "/serving.key";
+
+  // The server writes its own agent's files.
+  agent_options.renew_credentials = [&options, supervised, directory, node = agent_options.node_name](bool wanted) {
+    if (supervised) return Status();
+    return renew_credentials(options.text("server"), node, node_addresses(options), directory, wanted);
+  };
 
   auto agent = agent::Agent::start(std::move(agent_options));
   if (!agent.ok()) return fail("agent", agent.status());

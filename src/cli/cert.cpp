@@ -22,22 +22,43 @@ constexpr Listed kCertificates[] = {
     {"pki/node-client.crt", "API to nodes"}, {"agent/client.crt", "agent to API"}, {"agent/serving.crt", "the node API"},
 };
 
-int list(const Instance& instance) {
-  fmt::print("{:<22} {:<14} {:<28} {:<22} {}\n", "FILE", "FOR", "SUBJECT", "EXPIRES", "LEFT");
+Result<int> print_file(const Instance& instance, const Listed& listed) {
+  const std::string path = fmt::format("{}/{}", instance.data_dir, listed.file);
+  if (access(path.c_str(), F_OK) != 0) return 0;
+  KNARR_ASSIGN(const std::string pem, linux::read_file(path));
+  const bool authorities = listed.file == kCertificates[0].file;
   int shown = 0;
-  for (const Listed& entry : kCertificates) {
-    const std::string path = fmt::format("{}/{}", instance.data_dir, entry.file);
-    if (access(path.c_str(), F_OK) != 0) continue;
-    auto pem = linux::read_file(path);
-    if (!pem.ok()) return fail("cert ls", pem.status());
-    auto info = auth::read_certificate(*pem);
-    if (!info.ok()) return fail("cert ls", info.status());
-    const auto left = std::chrono::duration_cast<std::chrono::hours>(info->not_after - Clock::system().wall()).count() / 24;
-    fmt::print("{:<22} {:<14} {:<28} {:<22} {}\n", entry.file, entry.purpose, info->common_name, format_time(info->not_after),
-               left < 0 ? "expired" : fmt::format("{} days", left));
+  for (const std::string& certificate : auth::split_certificates(pem)) {
+    if (shown > 0 && !authorities) break;  // the chain behind a certificate
+    KNARR_ASSIGN(const auth::CertificateInfo info, auth::read_certificate(certificate));
+    const auto left = std::chrono::duration_cast<std::chrono::hours>(info.not_after - Clock::system().wall()).count() / 24;
+    fmt::print("{:<22} {:<14} {:<28} {:<20} {:<22} {}\n", listed.file, shown > 0 ? "still trusted" : listed.purpose,
+               info.common_name, info.issuer, format_time(info.not_after), left < 0 ? "expired" : fmt::format("{} days", left));
     ++shown;
   }
+  return shown;
+}
+
+// What a rotation still waits for.
+void print_rotation(const Instance& instance) {
+  const auto pem = linux::read_file(fmt::format("{}/{}", instance.data_dir, kCertificates[0].file));
+  if (!pem.ok() || auth::split_certificates(*pem).size() < 2) return;
+  const auto behind = ask_server(instance, "cert followers");
+  if (!behind.ok()) return;  // a worker has two authorities as well, and no server
+  if (behind->empty()) return fmt::print("\nA rotation is under way; all nodes have followed: knarr cert rotate-ca --finish\n");
+  fmt::print("\nA rotation is under way; nodes that have not followed yet: {}\n", *behind);
+}
+
+int list(const Instance& instance) {
+  fmt::print("{:<22} {:<14} {:<28} {:<20} {:<22} {}\n", "FILE", "FOR", "SUBJECT", "SIGNED BY", "EXPIRES", "LEFT");
+  int shown = 0;
+  for (const Listed& listed : kCertificates) {
+    const auto count = print_file(instance, listed);
+    if (!count.ok()) return fail("cert ls", count.status());
+    shown += *count;
+  }
   if (shown == 0) return fail("cert ls", not_found(fmt::format("there are no certificates in {}; has a server or agent run with it?", instance.data_dir)));
+  print_rotation(instance);
   return 0;
 }
 
@@ -46,12 +67,19 @@ int list(const Instance& instance) {
 int run_cert(const Options& options) {
   const auto& words = options.positional();
   const std::string verb = words.size() == 1 ? words[0] : "";
-  if (verb != "ls" && verb != "renew") return fail_usage("cert", "want: knarr cert ls, or knarr cert renew");
+  if (verb != "ls" && verb != "renew" && verb != "rotate-ca")
+    return fail_usage("cert", "want: knarr cert ls, knarr cert renew, or knarr cert rotate-ca");
+  const bool finish = options.flag("finish"), abort = options.flag("abort"), force = options.flag("force");
+  if ((finish || abort || force) && verb != "rotate-ca")
+    return fail_usage("cert", "--finish, --abort and --force are options of rotate-ca");
+  if (finish && abort) return fail_usage("cert", "--finish and --abort exclude each other");
+  if (force && !finish) return fail_usage("cert", "--force goes with --finish");
   auto instance = Instance::existing(options);
   if (!instance.ok()) return fail("cert", instance.status());
   if (verb == "ls") return list(*instance);
-  auto answer = ask_server(*instance, "cert renew");
-  if (!answer.ok()) return fail("cert renew", answer.status());
+  const std::string command = fmt::format("cert {}{}{}{}", verb, finish ? " finish" : "", abort ? " abort" : "", force ? " force" : "");
+  auto answer = ask_server(*instance, command);
+  if (!answer.ok()) return fail("cert " + verb, answer.status());
   fmt::print("{}\n", *answer);
   return 0;
 }

@@ -25,6 +25,7 @@ int run_cert(const Options& options);
 int run_kubeconfig(const Options& options);
 int run_secrets(const Options& options);
 int run_image(const Options& options);
+int run_token(const Options& options);
 int run_status(const Options& options);
 int run_uninstall(const Options& options);
 int run_version(const Options& options);

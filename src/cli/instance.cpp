@@ -101,6 +101,19 @@ Result<std::string> server_url(const std::string& kubeconfig) {
   return url;
 }
 
+Result<http::ClientOptions> admin_access(const Instance& instance, const Options& options) {
+  const std::string file =
+      options.text("kubeconfig").empty() ? instance.data_dir + "/kubeconfig" : options.text("kubeconfig");
+  if (access(file.c_str(), F_OK) != 0) {
+    return not_found(fmt::format("there is no {}: this is done where the server runs (--data-dir chooses another)", file));
+  }
+  KNARR_ASSIGN(std::string url, server_url(file));
+  return http::ClientOptions{.url = std::move(url),
+                             .ca_file = instance.pki() + "/ca.crt",
+                             .certificate_file = instance.pki() + "/admin.crt",
+                             .key_file = instance.pki() + "/admin.key"};
+}
+
 Result<linux::UniqueFd> lock_instance(const Instance& instance, std::string_view name, bool wait) {
   std::string path = fmt::format("{}/{}.lock", instance.data_dir, name);
   linux::UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));

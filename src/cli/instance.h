@@ -6,6 +6,7 @@
 
 #include "knarr/base/result.h"
 #include "knarr/cli/options.h"
+#include "knarr/http/client.h"
 #include "knarr/linux/fd.h"
 #include "knarr/linux/tree.h"
 
@@ -37,6 +38,10 @@ Result<std::string> keep_in_file(const std::string& path, int mode, const std::f
 
 // The server's address as a kubeconfig says it.
 Result<std::string> server_url(const std::string& kubeconfig);
+
+// How this machine's administrator reaches its server: the address of --kubeconfig (or of <data-dir>/kubeconfig), the
+// credentials of <data-dir>/pki. NotFound: no server ran with this data directory.
+Result<http::ClientOptions> admin_access(const Instance& instance, const Options& options);
 
 std::string trimmed(std::string text);  // without white space at its end, as files of one line have it
 std::string random_hex(size_t digits);

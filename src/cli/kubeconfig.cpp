@@ -29,7 +29,7 @@ int run_kubeconfig(const Options& options) {
   if (access((instance->pki() + "/ca.key").c_str(), R_OK) != 0) {
     return fail("kubeconfig", not_found(fmt::format("{}/ca.key cannot be read: this is done on the server, by root", instance->pki())));
   }
-  auto ca = auth::CertificateAuthority::load_or_create(instance->pki(), "knarr-ca");
+  auto ca = auth::CertificateAuthority::load(instance->pki());
   if (!ca.ok()) return fail("kubeconfig", ca.status());
   auto pair = ca->issue({.common_name = user, .organizations = split_list(options.text("group")), .dns_names = {}, .ip_addresses = {}, .client = true, .days = days});
   if (!pair.ok()) return fail("kubeconfig", pair.status());
@@ -39,7 +39,7 @@ int run_kubeconfig(const Options& options) {
     if (!admin.ok()) return fail("kubeconfig", std::move(admin).status().with_context("find the server's address; --server says it"));
     url = *admin;
   }
-  fmt::print("{}", auth::kubeconfig("knarr", url, ca->certificate_pem(), user, *pair));
+  fmt::print("{}", auth::kubeconfig("knarr", url, ca->trusted_pem(), user, *pair));
   return 0;
 }
 

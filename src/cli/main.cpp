@@ -29,9 +29,19 @@ constexpr Command kCommands[] = {
      run_kubeconfig,
      "Signs a client certificate and prints a kubeconfig with it: what this user may do is for RBAC's roles to say.\n"
      "  knarr kubeconfig --user ada --group dev >ada.kubeconfig\n"},
-    {"cert", "ls | renew", "the certificates of this machine", kUseKeys, run_cert,
-     "  ls      list them, and when they expire (a running server or agent renews its own in time)\n"
-     "  renew   make the server's certificates anew, now\n"},
+    {"cert", "ls | renew | rotate-ca [--finish | --abort]", "the certificates of this machine", kUseCert, run_cert,
+     "  ls         list them, who signed them and when they expire (a running server or agent renews its own in time)\n"
+     "  renew      make the server's certificates anew, now\n"
+     "  rotate-ca  make a new certificate authority, while everything runs:\n"
+     "    rotate-ca            everything is signed by a new authority from now on, and the old one is still trusted.\n"
+     "                         Nodes and kube-root-ca.crt follow by themselves; hand out new kubeconfigs to people.\n"
+     "    rotate-ca --finish   once all have followed: the old authority is trusted no more\n"
+     "    rotate-ca --abort    before that: the old authority signs again; finish then drops the new one\n"},
+    {"token", "create [TOKEN] | ls | rm ID...", "tokens with which machines join, for a while", kUseToken, run_token,
+     "  create  make one and print it, as knarr agent --token takes it (--print-join-command: the whole command)\n"
+     "  ls      list them\n"
+     "  rm ID   take them back\n"
+     "They are kubeadm's bootstrap tokens: Secrets of kube-system, removed when they expire.\n"},
     {"secrets", "rotate", "the keys that Secrets are encrypted with on disk", kUseKeys, run_secrets,
      "  rotate  make a new key and encrypt every Secret with it, while the server runs\n"},
     {"uninstall", "--data-dir DIR", "end all pods and remove everything knarr made on this machine", kUseUninstall,

@@ -21,8 +21,10 @@
 #include "knarr/apiserver/extract.h"
 #include "knarr/auth/encryption.h"
 #include "knarr/auth/pki.h"
+#include "knarr/auth/remote.h"
 #include "knarr/base/log.h"
 #include "knarr/client/inprocess.h"
+#include "knarr/codec/json.h"
 #include "knarr/codec/names.h"
 #include "knarr/codec/time.h"
 #include "knarr/controllers/controllers.h"
@@ -40,6 +42,8 @@ namespace {
 // Pod addresses to try when none are asked for: the first that nothing on this machine uses yet.
 const std::vector<std::string> kClusterCidrs = {"10.42.0.0/16", "10.44.0.0/16",  "10.46.0.0/16",    "10.48.0.0/16",
                                                 "10.50.0.0/16", "172.28.0.0/16", "192.168.192.0/18"};
+
+constexpr int kWebhookThreads = 2 * auth::kWebhookWaiters + 8;  // two kinds of them, and all that needs none
 
 struct Names {
   ListenAddress listen;
@@ -138,7 +142,7 @@ class ControlPlane {
     KNARR_RETURN_IF_ERROR(write_kubeconfig());  // last, since whoever waits for the server waits for this file
     controllers_ = controllers::start({.transport = transport,
                                        .rest = rest_.get(),
-                                       .ca_pem = ca_->certificate_pem(),
+                                       .trusted_ca = [this] { return ca_->trusted_pem(); },
                                        .ca = &*ca_,
                                        .authorizer = access_.authorizer,
                                        .service_accounts = access_.service_accounts,
@@ -199,22 +203,43 @@ class ControlPlane {
     };
     actions["cert renew"] = [this]() -> Result<std::string> {
       for (const char* name : {"server", "admin", "node-client"}) {
+      Lock lock(certificates_);
         for (const char* suffix : {".crt", ".key"}) std::remove(fmt::format("{}/{}{}", instance_.pki(), name, suffix).c_str());
       }
-      KNARR_RETURN_IF_ERROR(reload_certificates());
-      KNARR_RETURN_IF_ERROR(write_kubeconfig());
+      KNARR_RETURN_IF_ERROR(use_certificates());
       return fmt::format("the API serves a new certificate, and {} has new credentials", kubeconfig_path());
     };
     KNARR_ASSIGN(control_, ControlServer::start(instance_, std::move(actions)));
+    actions["cert rotate-ca"] = [this]() -> Result<std::string> {
+      KNARR_RETURN_IF_ERROR(change_authority([this] { return ca_->rotate(); }));
+      return fmt::format("a new certificate authority signs from now on, and the old one is still trusted. {} has new "
+                         "credentials; hand out new kubeconfigs and join commands, and when knarr cert ls shows that all "
+                         "nodes have followed: knarr cert rotate-ca --finish", kubeconfig_path());
+    };
+    actions["cert rotate-ca abort"] = [this]() -> Result<std::string> {
+      KNARR_RETURN_IF_ERROR(change_authority([this] { return ca_->turn_back(); }));
+      return fmt::format("the other certificate authority signs again, and both are trusted. {} has new credentials; knarr "
+                         "cert rotate-ca --finish drops the one that does not sign", kubeconfig_path());
+    };
+    for (const bool force : {false, true}) {
+      actions[force ? "cert rotate-ca finish force" : "cert rotate-ca finish"] = [this, force]() -> Result<std::string> {
+        const std::string behind = nodes_behind();
+        if (!behind.empty() && !force && ca_->rotating()) {
+          return Status(409, reason::kConflict,
+                        fmt::format("these nodes do not have the new certificate authority yet: {}; wait for them, or "
+                                    "--force, after which they must join again", behind));
+        }
+        KNARR_RETURN_IF_ERROR(change_authority([this] { return ca_->finish(); }));
+        return std::string("only the new certificate authority is trusted from now on");
+      };
+    }
+    actions["cert followers"] = [this]() -> Result<std::string> { return nodes_behind(); };
     return {};
   }
 
   Status reload_certificates() {
     Lock lock(certificates_);  // the daily check and a command may meet
-    KNARR_ASSIGN(bool renewed, make_certificates());
-    if (!renewed) return {};
-    log::info("server", "the API's certificate was renewed");
-    return http_->reload_tls();
+    return use_certificates();
   }
 
   std::vector<std::string> agent_arguments() const {
@@ -277,9 +302,10 @@ class ControlPlane {
     api.authorizer = access_.authorizer;
     api.anonymous = options_.flag("anonymous-auth");
     api.audit = access_.audit;
-    api.node_proxy = apiserver::make_direct_node_proxy({.ca_file = ca_->certificate_file(),
-                                                        .certificate_file = instance_.pki() + "/node-client.crt",
-                                                        .key_file = instance_.pki() + "/node-client.key"});
+    node_proxy_ = apiserver::make_direct_node_proxy({.ca_file = ca_->trusted_file(),
+                                                     .certificate_file = instance_.pki() + "/node-client.crt",
+                                                     .key_file = instance_.pki() + "/node-client.key"});
+    api.node_proxy = node_proxy_;
     api.version_suffix = fmt::format("knarr.{}", version());
     api.external_address = fmt::format("{}:{}", names_.node_ip, names_.listen.port);
     KNARR_ASSIGN(api.seats, request_seats(options_));
@@ -291,10 +317,15 @@ class ControlPlane {
     server.address = names_.listen.address;
     server.port = names_.listen.port;
     server.tls =
-        http::TlsOptions{instance_.pki() + "/server.crt", instance_.pki() + "/server.key", ca_->certificate_file()};
+        http::TlsOptions{instance_.pki() + "/server.crt", instance_.pki() + "/server.key", ca_->trusted_file()};
+    if (asks_webhooks(options_)) server.workers = server.writers = kWebhookThreads;
     server.error_body = apiserver::ApiServer::error_body;
     server.gate = &api_->gate();
-    auto started = http::Server::start(std::move(server), with_join(api_->handler(), *ca_, token, *store_));
+    auto started = http::Server::start(std::move(server), with_join(api_->handler(),
+                                                   {.ca = *ca_,
+                                                    .token = token,
+                                                    .bootstrap = auth::make_bootstrap_tokens(*store_, Clock::system()),
+                                                    .store = store_.get()}));
     if (!started.ok()) return std::move(started).status();
     http_ = std::move(started).value();
     names_.listen.port = http_->port();
@@ -308,11 +339,45 @@ class ControlPlane {
   }
 
   Status write_kubeconfig() {
+  // Makes what has to be made, and has everything that runs use it.
+  Status use_certificates() KNARR_REQUIRES(certificates_) {
+    KNARR_ASSIGN(const bool renewed, make_certificates());
+    if (renewed) log::info("server", "the API's certificate was renewed");
+    KNARR_RETURN_IF_ERROR(http_->reload_tls());
+    KNARR_RETURN_IF_ERROR(node_proxy_->reload_tls());
+    return write_kubeconfig();
+  }
+
+  // `step` is what makes the change last; after a crash behind it the next start does the rest.
+  Status change_authority(const std::function<Status()>& step) {
+    Lock lock(certificates_);
+    KNARR_RETURN_IF_ERROR(step());
+    log::info("server", "the certificate authority is another one", {{"authority", auth::authority_id(ca_->trusted_pem())}});
+    KNARR_RETURN_IF_ERROR(use_certificates());
+    KNARR_RETURN_IF_ERROR(join_token(instance_, *ca_, "").status());
+    controllers_->authority_changed();
+    return {};
+  }
+
+  // Nodes of ours that do not have the authorities that hold now, separated by commas.
+  std::string nodes_behind() {
+    const std::string wanted = auth::authority_id(ca_->trusted_pem());
+    std::vector<std::string> behind;
+    const auto nodes = store_->list(store_->resource("nodes"), {});
+    for (const store::ObjectPtr& object : nodes.ok() ? nodes->objects : std::vector<store::ObjectPtr>()) {
+      const auto node = json::parse(object->value);
+      if (!node.ok()) continue;
+      const auto held = json::get_string(*node, {"metadata", "annotations", auth::kAuthorityHeld});
+      if (!held.empty() && held != wanted) behind.emplace_back(object->key);
+    }
+    return fmt::format("{}", fmt::join(behind, ", "));
+  }
+
     auth::KeyPair admin;
     KNARR_ASSIGN(admin.certificate_pem, linux::read_file(instance_.pki() + "/admin.crt"));
     KNARR_ASSIGN(admin.key_pem, linux::read_file(instance_.pki() + "/admin.key"));
     int mode = static_cast<int>(std::strtol(options_.text("kubeconfig-mode").c_str(), nullptr, 8));
-    std::string text = auth::kubeconfig("knarr", names_.url, ca_->certificate_pem(), "admin", admin);
+    std::string text = auth::kubeconfig("knarr", names_.url, ca_->trusted_pem(), "admin", admin);
     std::string path = kubeconfig_path();
     if (auto slash = path.rfind('/'); slash != std::string::npos && slash > 0) {
       KNARR_RETURN_IF_ERROR(linux::make_directories(path.substr(0, slash), 0755));
@@ -330,6 +395,7 @@ class ControlPlane {
   AccessControl access_;
   std::unique_ptr<apiserver::Rest> rest_;
   std::unique_ptr<apiserver::ApiServer> api_;
+  std::shared_ptr<apiserver::NodeProxy> node_proxy_;
   std::unique_ptr<http::Server> http_;
   std::unique_ptr<controllers::Controllers> controllers_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;

@@ -36,16 +36,11 @@ int run_status(const Options& options) {
   fmt::print("server          {}\n", lock_holder(*instance, "server"));
   fmt::print("agent           {}\n", lock_holder(*instance, "agent"));
 
-  std::string kubeconfig =
-      options.text("kubeconfig").empty() ? instance->data_dir + "/kubeconfig" : options.text("kubeconfig");
-  if (access(kubeconfig.c_str(), F_OK) != 0) return 1;  // a worker, or a server that never ran
-  auto url = server_url(kubeconfig);
-  if (!url.ok()) return fail("status", url.status());
-  fmt::print("API             {}\n", *url);
-  auto client = http::Client::make({.url = *url,
-                                    .ca_file = instance->pki() + "/ca.crt",
-                                    .certificate_file = instance->pki() + "/admin.crt",
-                                    .key_file = instance->pki() + "/admin.key"});
+  auto admin = admin_access(*instance, options);
+  if (admin.status().is(reason::kNotFound)) return 1;  // a worker, or a server that never ran
+  if (!admin.ok()) return fail("status", admin.status());
+  fmt::print("API             {}\n", admin->url);
+  auto client = http::Client::make(std::move(*admin));
   if (!client.ok()) return fail("status", client.status());
   auto ready = (*client)->send({.target = "/readyz?verbose"});
   if (!ready.ok()) return fail("status", ready.status());

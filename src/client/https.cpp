@@ -252,7 +252,11 @@ class HttpsTransport : public Transport {
 
 Result<std::shared_ptr<Transport>> make_https_transport(http::ClientOptions options) {
   KNARR_ASSIGN(auto client, http::Client::make(std::move(options)));
-  return std::shared_ptr<Transport>(std::make_shared<HttpsTransport>(std::move(client)));
+  return make_https_transport(std::move(client));
+}
+
+std::shared_ptr<Transport> make_https_transport(std::shared_ptr<http::Client> client) {
+  return std::make_shared<HttpsTransport>(std::move(client));
 }
 
 }  // namespace knarr::client

@@ -33,6 +33,8 @@ class Controller {
   // Registers handlers. The informers start afterwards.
   virtual void watch(client::WorkQueue& queue) = 0;
   virtual Status reconcile(const std::string& key, client::WorkQueue& queue) = 0;
+  // The options' trusted_ca() answers something else now: add the keys of what shows it. On any thread.
+  virtual void authority_changed(client::WorkQueue&) {}
 };
 
 // An index of pods by the node they are bound to.
@@ -42,6 +44,8 @@ inline std::vector<std::string> node_of(const Pod& pod) {
 
 std::unique_ptr<Controller> make_cluster_role_aggregation_controller(Context context);
 std::unique_ptr<Controller> make_token_secret_controller(Context context);
+std::unique_ptr<Controller> make_token_cleaner(Context context);
+std::unique_ptr<Controller> make_node_authority_controller(Context context);
 std::unique_ptr<Controller> make_namespace_controller(Context context);
 std::unique_ptr<Controller> make_garbage_collector(Context context);
 std::unique_ptr<Controller> make_quota_controller(Context context);

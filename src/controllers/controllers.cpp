@@ -21,6 +21,8 @@ constexpr ControllerEntry kControllers[] = {
     {"node-lifecycle", make_node_lifecycle_controller},
     {"taint-eviction", make_taint_eviction_controller},
     {"token-secrets", make_token_secret_controller},
+    {"token-cleaner", make_token_cleaner},
+    {"node-authority", make_node_authority_controller},
     {"cluster-role-aggregation", make_cluster_role_aggregation_controller},
     {"flow-configuration", make_flow_configuration_controller},
 };
@@ -70,6 +72,10 @@ class Running : public Controllers {
   }
 
  private:
+  void authority_changed() override {
+    for (Loop& loop : loops_) loop.controller->authority_changed(*loop.queue);
+  }
+
   struct Loop {
     std::unique_ptr<Controller> controller;
     std::unique_ptr<client::WorkQueue> queue;

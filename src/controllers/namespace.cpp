@@ -74,6 +74,11 @@ class NamespaceController : public Controller {
                                  .present = {}});
   }
 
+  void authority_changed(client::WorkQueue& queue) override {
+    if (const auto all = store_.list(namespaces_, {}); all.ok())
+      for (const store::ObjectPtr& object : all->objects) queue.add(object->key);
+  }
+
   Status reconcile(const std::string& key, client::WorkQueue& queue) override {
     const store::ObjectPtr object = store_.get(namespaces_, key);
     if (!object) return {};
@@ -92,10 +97,11 @@ class NamespaceController : public Controller {
   }
 
   Status ensure_root_ca(const std::string& ns) {
+    const std::string trusted = context_.options.trusted_ca();
     const store::ObjectPtr have = store_.get(config_maps_, apiserver::object_key(ns, kRootCa));
     if (have) {
       KNARR_ASSIGN(const json::Document map, json::parse(have->value));
-      if (json::get_string(map, {"data", "ca.crt"}) == context_.options.ca_pem) return {};
+      if (json::get_string(map, {"data", "ca.crt"}) == trusted) return {};
     }
     json::Document body(rapidjson::kObjectType);
     auto& alloc = body.GetAllocator();
@@ -109,7 +115,7 @@ class NamespaceController : public Controller {
               "as the internal service "
               "IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters.",
               alloc);
-    json::set(json::ensure_object(body, {"data"}, alloc), "ca.crt", context_.options.ca_pem, alloc);
+    json::set(json::ensure_object(body, {"data"}, alloc), "ca.crt", trusted, alloc);
     const client::ResourceRef maps{"", "v1", "configmaps", ""};
     if (have) return settled(context_.transport.update(maps, ns, kRootCa, json::dump(body)).status());
     return settled(context_.transport.create(maps, ns, kRootCa, json::dump(body)).status());

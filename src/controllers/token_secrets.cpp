@@ -52,6 +52,8 @@ class TokenSecrets : public Controller {
     accounts_->start();
   }
 
+  void authority_changed(client::WorkQueue& queue) override { add_all_in("", queue); }
+
   Status reconcile(const std::string& key, client::WorkQueue&) override {
     const auto& issuer = context_.options.service_accounts;
     if (!issuer) return {};
@@ -87,12 +89,13 @@ class TokenSecrets : public Controller {
               const std::string& uid) {
     json::Document patch(rapidjson::kObjectType);
     auto& alloc = patch.GetAllocator();
-    const auto wants = [&](std::string_view key, const std::string& value) {
-      if (!json::get_string(secret, {"data", key}).empty()) return;
+    const auto give = [&](std::string_view key, std::string_view value) {
       json::set(json::ensure_object(patch, {"data"}, alloc), key, base64::encode(value), alloc);
     };
-    wants("ca.crt", context_.options.ca_pem);
-    wants("namespace", ns);
+    if (const std::string trusted = context_.options.trusted_ca();
+        json::get_string(secret, {"data", "ca.crt"}) != base64::encode(trusted))
+      give("ca.crt", trusted);
+    if (json::get_string(secret, {"data", "namespace"}).empty()) give("namespace", ns);
     if (json::get_string(secret, {"data", "token"}).empty()) {
       auth::TokenClaims claims;
       claims.ns = ns;
@@ -100,7 +103,7 @@ class TokenSecrets : public Controller {
       claims.account_uid = uid;
       claims.secret = auth::ObjectRef{name, ""};
       KNARR_ASSIGN(const std::string token, context_.options.service_accounts->issue_for_secret(claims));
-      wants("token", token);
+      give("token", token);
     }
     if (json::get_string(secret, {"metadata", "annotations", kAccountUid}).empty())
       json::set(json::ensure_object(patch, {"metadata", "annotations"}, alloc), kAccountUid, uid, alloc);
@@ -112,9 +115,12 @@ class TokenSecrets : public Controller {
 
   void add_all_of(std::string_view account, client::WorkQueue& queue) const {
     const auto document = json::parse(account);
-    if (!document.ok()) return;
+    if (document.ok()) add_all_in(std::string(json::get_string(*document, {"metadata", "namespace"})), queue);
+  }
+
+  void add_all_in(const std::string& ns, client::WorkQueue& queue) const {
     client::ListOptions options;
-    options.namespace_ = json::get_string(*document, {"metadata", "namespace"});
+    options.namespace_ = ns;
     options.field_selector = kOfTokens;
     const auto listed = context_.transport.list(kSecrets, options);
     const auto secrets = listed.ok() ? json::parse(*listed) : Result<json::Document>(listed.status());

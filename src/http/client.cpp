@@ -22,6 +22,8 @@ class ClientImpl final : public Client {
   ClientImpl(ClientOptions options, Url url, SslContextPtr tls)
       : options_(std::move(options)), url_(std::move(url)), tls_(std::move(tls)) {}
 
+  Status reload_tls() override;
+
   Result<ClientResponse> send(const ClientRequest& request) override;
   Status stream(const ClientRequest& request, const std::function<bool(const ClientResponse& head)>& on_head,
                 const std::function<bool(std::string_view)>& on_data, std::shared_ptr<Cancel> cancel) override;
@@ -47,8 +49,8 @@ class ClientImpl final : public Client {
 
   const ClientOptions options_;
   const Url url_;
-  const SslContextPtr tls_;
   Mutex mutex_;
+  std::shared_ptr<SSL_CTX> tls_ KNARR_GUARDED_BY(mutex_);  // null: plain HTTP
   std::vector<ConnectionPtr> idle_ KNARR_GUARDED_BY(mutex_);
 };
 
@@ -71,10 +73,26 @@ Result<std::string> ClientImpl::request_head(const ClientRequest& request) const
   return head;
 }
 
+Status ClientImpl::reload_tls() {
+  if (!url_.tls) return {};
+  KNARR_ASSIGN(SslContextPtr context, make_client_context(options_));
+  std::shared_ptr<SSL_CTX> shared(std::move(context));
+  std::vector<ConnectionPtr> old;  // closed without the lock
+  Lock lock(mutex_);
+  tls_.swap(shared);
+  old.swap(idle_);
+  return {};
+}
+
 Result<ClientImpl::ConnectionPtr> ClientImpl::connect(Deadline deadline, std::shared_ptr<CancelImpl> cancel) {
   MonoTime limit = std::chrono::steady_clock::now() + options_.connect_timeout;
   if (deadline) limit = std::min(limit, *deadline);
-  return ClientConnection::connect(url_, tls_.get(), options_.server_name.empty() ? url_.host : options_.server_name,
+  std::shared_ptr<SSL_CTX> tls;
+  {
+    Lock lock(mutex_);
+    tls = tls_;
+  }
+  return ClientConnection::connect(url_, tls.get(), options_.server_name.empty() ? url_.host : options_.server_name,
                                    limit, std::move(cancel));
 }
 

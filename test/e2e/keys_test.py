@@ -53,7 +53,7 @@ class KeysTest(ClusterTest):
 
     def test_certificates_are_listed_and_renewed_while_the_server_runs(self):
         listed = knarr(self.cluster, "cert", "ls").stdout
-        self.assertRegex(listed, r"pki/server.crt +the API +knarr-server +\d{4}-")
+        self.assertRegex(listed, r"pki/server.crt +the API +knarr-server +knarr-ca +\d{4}-")
         served_file = pathlib.Path(self.cluster.data + "/pki/server.crt")
         before = served_file.read_text()
         self.assertIn("serves a new certificate", knarr(self.cluster, "cert", "renew").stdout)

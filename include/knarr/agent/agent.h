@@ -3,6 +3,7 @@
 // goes on.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,6 +26,9 @@ struct AgentOptions {
   std::string ca_file;                                     // of the server, and of those who may use the node API
   std::string client_certificate_file, client_key_file;    // system:node:<node_name>
   std::string serving_certificate_file, serving_key_file;  // of the node API
+  // Sees to it that these files are good: `wanted` when the server has other certificate authorities than ca_file, else
+  // now and then, to renew what ends before long. On a thread of the agent. Null: they never change.
+  std::function<Status(bool wanted)> renew_credentials;
 
   std::string listen_address = "0.0.0.0";  // of the node API
   int node_port = 10250;                   // another free one when it is taken; told in the Node's status

@@ -1,6 +1,7 @@
 // Admission: what looks at a write after authorisation and may change or refuse it. An ordered list of plugins.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -25,6 +26,7 @@ struct AdmissionRequest {
   const auth::UserInfo* user;
   bool dry_run = false;
   std::vector<std::string>* warnings;
+  std::map<std::string, std::string>* audit = nullptr;  // annotations for the audit log; null: nobody reads them
 };
 
 // Thread-safe; sees many requests at once.

@@ -20,6 +20,8 @@ class NodeProxy {
  public:
   virtual ~NodeProxy() = default;
   virtual Result<std::shared_ptr<http::Client>> client(const NodeAddress& address) = 0;
+  // The files of certificates are others now: new connections use these.
+  virtual Status reload_tls() { return {}; }
 };
 
 // Dials https://host:port with `base`'s certificate authority and client certificate; keeps one client for each

@@ -33,6 +33,7 @@ struct RequestContext {
   bool dry_run = false;
   FieldValidation field_validation = FieldValidation::kIgnore;
   std::vector<std::string> warnings;  // out: for Warning headers
+  std::map<std::string, std::string>* audit = nullptr;  // out: annotations for the audit log; null: it is not recorded
   std::string continue_token;         // out: beside an Expired list, for its inconsistent continuation
 };
 

@@ -29,6 +29,7 @@ struct UserInfo {
   std::string uid;
   std::vector<std::string> groups;
   std::map<std::string, std::vector<std::string>> extra;
+  std::map<std::string, std::string> audit;  // annotations for the audit log about how this user was recognised
 
   bool in_group(std::string_view group) const;
 };

@@ -43,6 +43,7 @@ enum class Decision { kDeny, kAllow, kNoOpinion };
 struct Authorization {
   Decision decision = Decision::kNoOpinion;
   std::string reason;  // shown to the user behind a refusal
+  std::string error;   // why there is no opinion although there should be one; "": nothing went wrong
 };
 
 // Thread-safe.

@@ -33,7 +33,10 @@ struct WebhookOptions {
   std::chrono::nanoseconds allowed_ttl{std::chrono::minutes(5)}, denied_ttl{seconds(30)};
   const Clock* clock = &Clock::system();
 };
-// Asks with a SubjectAccessReview; where it cannot be asked it has no opinion.
+// Threads that may wait for one webhook at the same time: a server that asks webhooks needs more than that.
+inline constexpr int kWebhookWaiters = 16;
+// Asks with a SubjectAccessReview; where it cannot be asked it has no opinion, but an error. After
+// some failures in a row it is left alone for a second.
 Result<std::shared_ptr<Authorizer>> make_webhook_authorizer(WebhookOptions options);
 // Asks with a TokenReview; `allowed_ttl` is for how long any answer is kept.
 Result<std::shared_ptr<TokenSource>> make_webhook_tokens(WebhookOptions options);

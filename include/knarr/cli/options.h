@@ -21,9 +21,11 @@ enum OptionUse : unsigned {
   kUseImage = 4,
   kUseStatus = 8,
   kUseUninstall = 16,
-  kUseKeys = 32,  // cert, secrets
+  kUseKeys = 32,  // secrets
   kUseKubeconfig = 64,
-  kUseAll = 127
+  kUseCert = 128,
+  kUseToken = 256,
+  kUseAll = 511
 };
 
 struct Option {

@@ -12,6 +12,8 @@ namespace knarr::client {
 // Each watch has a connection and a thread of its own. A server that is silent for longer than its bookmarks allow is
 // taken for gone.
 Result<std::shared_ptr<Transport>> make_https_transport(http::ClientOptions options);
+// The same over a client of the caller's.
+std::shared_ptr<Transport> make_https_transport(std::shared_ptr<http::Client> client);
 
 // The Status of an answer that is no success: a meta/v1.Status body as the server sent it, else one made from the HTTP
 // code.

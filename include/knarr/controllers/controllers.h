@@ -1,6 +1,7 @@
 // The controllers: loops that bring what is towards what is asked for. One file a controller, one table of them all.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -16,7 +17,8 @@ namespace knarr::controllers {
 struct Options {
   std::shared_ptr<client::Transport> transport;
   apiserver::Rest* rest = nullptr;  // what the transport leads to: for controllers that read the store's own index
-  std::string ca_pem;               // published to every namespace as ConfigMap kube-root-ca.crt
+  // Whom to trust, as it is now: published to every namespace as ConfigMap kube-root-ca.crt.
+  std::function<std::string()> trusted_ca = [] { return std::string(); };
   const auth::CertificateAuthority* ca = nullptr;  // signs CertificateSigningRequests; null: nothing does
   std::shared_ptr<auth::Authorizer> authorizer;    // says which nodes may have certificates; null: none
   std::shared_ptr<const auth::ServiceAccountTokens> service_accounts;  // makes the tokens that live in Secrets
@@ -42,6 +44,7 @@ Status reconcile_default_rbac(client::Transport& transport);
 class Controllers {
  public:
   virtual ~Controllers() = default;  // stops all
+  virtual void authority_changed() = 0;  // trusted_ca() answers something else now
 };
 std::unique_ptr<Controllers> start(Options options);
 

@@ -71,6 +71,10 @@ class Client {
     std::string early;  // bytes that came behind the head
   };
   virtual Result<Upgraded> upgrade(const ClientRequest& request) = 0;
+
+  // Reads the files of the options again, for new connections; idle ones are closed, others end as they would. On an
+  // error (files that cannot be read or do not belong together) everything stays as it was.
+  virtual Status reload_tls() = 0;
 };
 
 // Copies bytes both ways until both sides ended or one failed. Blocks.

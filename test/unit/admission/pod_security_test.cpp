@@ -97,6 +97,28 @@ TEST_CASE("pod security: warnings for pods and for what makes them") {
         std::vector<std::string>{R"(would violate PodSecurity "baseline:latest": host namespaces (hostNetwork=true))"});
 }
 
+TEST_CASE("pod security: what the audit log is told") {
+  using Told = std::map<std::string, std::string>;
+  const std::string prefix = "pod-security.kubernetes.io/";
+  const std::string violation = R"(would violate PodSecurity "baseline:v1.30": host namespaces (hostNetwork=true))";
+  Api api;
+  Told told;
+  api.context.audit = &told;
+  api.make("pods", pod_json("a", ""));
+  CHECK(told == Told{{prefix + "enforce-policy", "privileged:latest"}});
+  set_labels(api, R"("pod-security.kubernetes.io/audit":"baseline","pod-security.kubernetes.io/audit-version":"v1.30")");
+  told.clear();
+  api.make("deployments.apps",
+           R"({"metadata":{"name":"d"},"spec":{"selector":{"matchLabels":{"a":"b"}},"template":{"metadata":{"labels":{"a":"b"}},
+               "spec":{"hostNetwork":true,"containers":[{"name":"main","image":"busybox"}]}}}})");
+  CHECK(told == Told{{prefix + "audit-violations", violation}});
+  CHECK(api.context.warnings.empty());
+  set_labels(api, R"("pod-security.kubernetes.io/enforce":"baseline")");
+  told.clear();
+  CHECK_FALSE(api.refusal("pods", R"({"metadata":{"name":"b"},"spec":{"hostNetwork":true,"containers":[{"name":"main","image":"busybox"}]}})").empty());
+  CHECK(told == Told{{prefix + "enforce-policy", "baseline:latest"}, {prefix + "audit-violations", violation}});
+}
+
 TEST_CASE("pod security: labels that mean nothing are refused") {
   Api api;
   CHECK(api.refusal("namespaces",

@@ -145,13 +145,13 @@ TEST_CASE("the node API: only the server and administrators may use it", "[node_
                                .port = 0,
                                .certificate_file = dir + "/serving.crt",
                                .key_file = dir + "/serving.key",
-                               .client_ca_file = ca->certificate_file()},
+                               .client_ca_file = ca->trusted_file()},
                               *node.pods, node.runtime);
     REQUIRE(api.ok());
     auto ask = [&](const std::string& who, const std::string& target) {
       http::ClientOptions options;
       options.url = fmt::format("https://127.0.0.1:{}", (*api)->port());
-      options.ca_file = ca->certificate_file();
+      options.ca_file = ca->trusted_file();
       if (!who.empty()) {
         options.certificate_file = dir + "/" + who + ".crt";
         options.key_file = dir + "/" + who + ".key";

@@ -1,5 +1,6 @@
 #include "knarr/auth/remote.h"
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <cstdlib>
 
@@ -174,6 +175,32 @@ TEST_CASE("Webhooks are asked once and remembered for a while", "[webhook]") {
   answer = R"({"status":{"authenticated":false}})";
   CHECK(*(*tokens)->lookup("t", {}));
   CHECK_FALSE(*(*tokens)->lookup("u", {}));
+}
+
+TEST_CASE("A webhook that fails is left alone for a while, and says so", "[webhook]") {
+  std::atomic<int> asked = 0, status = 500;
+  Site site([&](const http::Request&, http::Response& response) {
+    ++asked;
+    response.status = status;
+    response.body = R"({"status":{"allowed":true}})";
+  });
+  ManualClock clock;
+  auto authorizer = make_webhook_authorizer({.kubeconfig = site.kubeconfig(), .clock = &clock});
+  REQUIRE(authorizer.ok());
+  Attributes a;
+  a.verb = "get";
+  a.path = "/x";
+  for (int i = 0; i < 5; ++i) {
+    const Authorization answer = (*authorizer)->authorize(a);
+    CHECK(answer.decision == Decision::kNoOpinion);
+    CHECK(answer.error == "the webhook answered with HTTP status 500");
+  }
+  CHECK(asked == 3);
+  CHECK(make_union_authorizer({*authorizer, make_group_authorizer({})})->authorize(a).error.find("500") != std::string::npos);
+  status = 200;
+  clock.advance(seconds(2));
+  CHECK((*authorizer)->authorize(a).decision == Decision::kAllow);
+  CHECK(asked == 4);
 }
 
 TEST_CASE("ABAC policies", "[abac]") {

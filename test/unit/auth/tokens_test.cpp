@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include "knarr/auth/bootstrap.h"
 #include "knarr/auth/jwt.h"
 #include "knarr/auth/service_account.h"
 #include "knarr/codec/base64.h"
@@ -295,4 +296,22 @@ TEST_CASE("Sources of tokens in turn, and for whom they are", "[tokens]") {
     request.headers = {{"Authorization", header}};
     CHECK(bearer_token(request) == token);
   }
+}
+
+TEST_CASE("What a bootstrap token looks like", "[tokens]") {
+  for (const std::string_view text : {"abcdef.0123456789abcdef", "00ff.abcdef.0123456789abcdef", "a.b.abcdef.0123456789abcdef"}) {
+    CAPTURE(text);
+    const auto token = auth::BootstrapToken::parse(text);
+    REQUIRE(token.ok());
+    CHECK(token->id == "abcdef");
+    CHECK(token->text() == "abcdef.0123456789abcdef");
+  }
+  for (const std::string_view text : {"", "abcdef", "abcde.0123456789abcdef", "abcdef.0123456789abcde", "Abcdef.0123456789abcdef", "."})
+    CHECK_FALSE(auth::BootstrapToken::parse(text).ok());
+  const auto one = auth::BootstrapToken::random(), other = auth::BootstrapToken::random();
+  CHECK(auth::BootstrapToken::parse(one.text()).ok());
+  CHECK(one.secret != other.secret);
+  CHECK(auth::is_bootstrap_group("system:bootstrappers:a"));
+  for (const std::string_view group : {"system:bootstrappers:", "system:masters", "system:bootstrappers:A", "system:bootstrappers:a-"})
+    CHECK_FALSE(auth::is_bootstrap_group(group));
 }

@@ -32,7 +32,12 @@ class Cluster {
     REQUIRE(controllers::bootstrap(*transport).ok());
     REQUIRE(controllers::bootstrap(*transport).ok());  // again: what is there stays
     controllers_ = controllers::start(
-        {.transport = transport, .rest = rest_.get(), .ca_pem = "the CA", .cluster_cidr = "10.42.0.0/16"});
+        {.transport = transport, .rest = rest_.get(), .trusted_ca = [this] { return authority; }, .cluster_cidr = "10.42.0.0/16"});
+  }
+
+  void change_authority(std::string to) {
+    authority = std::move(to);
+    controllers_->authority_changed();
   }
 
   template <typename T>
@@ -65,6 +70,7 @@ class Cluster {
   std::shared_ptr<client::Transport> transport;
 
  private:
+  std::string authority = "the CA";
   std::unique_ptr<controllers::Controllers> controllers_;
 };
 

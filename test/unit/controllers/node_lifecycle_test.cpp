@@ -44,7 +44,7 @@ class Cluster {
         transport->create({"", "v1", "serviceaccounts", ""}, "default", "default", R"({"metadata":{"name":"default"}})")
             .status());
     options_ = {
-        .transport = transport, .ca_pem = "", .cluster_cidr = "", .node_monitor_grace = kGrace, .clock = &clock};
+        .transport = transport, .cluster_cidr = "", .node_monitor_grace = kGrace, .clock = &clock};
     informers_ = std::make_unique<client::Informers>(transport);
     Context context{options_, *informers_, *transport};
     for (auto make : {make_node_lifecycle_controller, make_taint_eviction_controller, make_pod_garbage_controller}) {
