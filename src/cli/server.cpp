@@ -202,14 +202,13 @@ class ControlPlane {
                          store_->count(store_->resource("secrets")), keys_->current_id(), instance_.pki());
     };
     actions["cert renew"] = [this]() -> Result<std::string> {
-      for (const char* name : {"server", "admin", "node-client"}) {
       Lock lock(certificates_);
         for (const char* suffix : {".crt", ".key"}) std::remove(fmt::format("{}/{}{}", instance_.pki(), name, suffix).c_str());
+      for (const char* name : {"server", "admin", "node-client"}) {
       }
       KNARR_RETURN_IF_ERROR(use_certificates());
       return fmt::format("the API serves a new certificate, and {} has new credentials", kubeconfig_path());
     };
-    KNARR_ASSIGN(control_, ControlServer::start(instance_, std::move(actions)));
     actions["cert rotate-ca"] = [this]() -> Result<std::string> {
       KNARR_RETURN_IF_ERROR(change_authority([this] { return ca_->rotate(); }));
       return fmt::format("a new certificate authority signs from now on, and the old one is still trusted. {} has new "
@@ -235,6 +234,7 @@ class ControlPlane {
     }
     actions["cert followers"] = [this]() -> Result<std::string> { return nodes_behind(); };
     return {};
+    KNARR_ASSIGN(control_, ControlServer::start(instance_, std::move(actions)));
   }
 
   Status reload_certificates() {
@@ -338,7 +338,6 @@ class ControlPlane {
     return {};
   }
 
-  Status write_kubeconfig() {
   // Makes what has to be made, and has everything that runs use it.
   Status use_certificates() KNARR_REQUIRES(certificates_) {
     KNARR_ASSIGN(const bool renewed, make_certificates());
@@ -374,6 +373,7 @@ class ControlPlane {
   }
 
     auth::KeyPair admin;
+  Status write_kubeconfig() {
     KNARR_ASSIGN(admin.certificate_pem, linux::read_file(instance_.pki() + "/admin.crt"));
     KNARR_ASSIGN(admin.key_pem, linux::read_file(instance_.pki() + "/admin.key"));
     int mode = static_cast<int>(std::strtol(options_.text("kubeconfig-mode").c_str(), nullptr, 8));
@@ -394,9 +394,9 @@ class ControlPlane {
   std::unique_ptr<store::Store> store_;
   AccessControl access_;
   std::unique_ptr<apiserver::Rest> rest_;
-  std::unique_ptr<apiserver::ApiServer> api_;
   std::shared_ptr<apiserver::NodeProxy> node_proxy_;
   std::unique_ptr<http::Server> http_;
+  std::unique_ptr<apiserver::ApiServer> api_;
   std::unique_ptr<controllers::Controllers> controllers_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
   std::unique_ptr<ControlServer> control_;
