@@ -203,8 +203,8 @@ class ControlPlane {
     };
     actions["cert renew"] = [this]() -> Result<std::string> {
       Lock lock(certificates_);
-        for (const char* suffix : {".crt", ".key"}) std::remove(fmt::format("{}/{}{}", instance_.pki(), name, suffix).c_str());
       for (const char* name : {"server", "admin", "node-client"}) {
+        for (const char* suffix : {".crt", ".key"}) std::remove(fmt::format("{}/{}{}", instance_.pki(), name, suffix).c_str());
       }
       KNARR_RETURN_IF_ERROR(use_certificates());
       return fmt::format("the API serves a new certificate, and {} has new credentials", kubeconfig_path());
@@ -233,8 +233,8 @@ class ControlPlane {
       };
     }
     actions["cert followers"] = [this]() -> Result<std::string> { return nodes_behind(); };
-    return {};
     KNARR_ASSIGN(control_, ControlServer::start(instance_, std::move(actions)));
+    return {};
   }
 
   Status reload_certificates() {
@@ -372,8 +372,8 @@ class ControlPlane {
     return fmt::format("{}", fmt::join(behind, ", "));
   }
 
-    auth::KeyPair admin;
   Status write_kubeconfig() {
+    auth::KeyPair admin;
     KNARR_ASSIGN(admin.certificate_pem, linux::read_file(instance_.pki() + "/admin.crt"));
     KNARR_ASSIGN(admin.key_pem, linux::read_file(instance_.pki() + "/admin.key"));
     int mode = static_cast<int>(std::strtol(options_.text("kubeconfig-mode").c_str(), nullptr, 8));
@@ -395,8 +395,8 @@ class ControlPlane {
   AccessControl access_;
   std::unique_ptr<apiserver::Rest> rest_;
   std::shared_ptr<apiserver::NodeProxy> node_proxy_;
-  std::unique_ptr<http::Server> http_;
   std::unique_ptr<apiserver::ApiServer> api_;
+  std::unique_ptr<http::Server> http_;
   std::unique_ptr<controllers::Controllers> controllers_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
   std::unique_ptr<ControlServer> control_;

@@ -71,11 +71,11 @@ class Running : public Controllers {
     for (Loop& loop : loops_) loop.workers.stop();
   }
 
- private:
   void authority_changed() override {
     for (Loop& loop : loops_) loop.controller->authority_changed(*loop.queue);
   }
 
+ private:
   struct Loop {
     std::unique_ptr<Controller> controller;
     std::unique_ptr<client::WorkQueue> queue;
