@@ -71,11 +71,9 @@ Io Channel::read(char* buffer, size_t size, size_t& got) {
   return n == 0 ? Io::kEnd : Io::kDone;
 }
 
-Io Channel::write(std::string_view bytes, size_t& took, bool more) { return write(bytes, {}, took, more); }
+Io Channel::write(std::string_view bytes, size_t& took) { return write(bytes, {}, took); }
 
-Io Channel::write(std::string_view head, std::string_view body, size_t& took) { return write(head, body, took, false); }
-
-Io Channel::write(std::string_view head, std::string_view body, size_t& took, bool more) {
+Io Channel::write(std::string_view head, std::string_view body, size_t& took) {
   took = 0;
   if (!ssl_) {
     iovec parts[2] = {{const_cast<char*>(head.data()), head.size()}, {const_cast<char*>(body.data()), body.size()}};
@@ -83,7 +81,7 @@ Io Channel::write(std::string_view head, std::string_view body, size_t& took, bo
     message.msg_iov = parts;
     message.msg_iovlen = body.empty() ? 1 : 2;
     ssize_t n;
-    do n = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+    do n = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
     if (n < 0) return errno_result(errno, true);
     took = static_cast<size_t>(n);
@@ -97,18 +95,14 @@ Io Channel::write(std::string_view head, std::string_view body, size_t& took, bo
     head = joined;
     body = {};
   }
-  size_t left = head.size() + body.size();
   for (std::string_view part : {head, body}) {
     while (!part.empty()) {
-      const bool follows = more || left > std::min(part.size(), kRecord);
-      if (std::exchange(more_follows_, follows) != follows) set_more_follows(ssl_.get(), follows);
       ERR_clear_error();
       errno = 0;
       int n = SSL_write(ssl_.get(), part.data(), clamp(part.size()));
       if (n <= 0) return took > 0 && SSL_want_write(ssl_.get()) ? Io::kDone : ssl_result(n);
       took += static_cast<size_t>(n);
       part.remove_prefix(static_cast<size_t>(n));
-      left -= static_cast<size_t>(n);
     }
   }
   return Io::kDone;

@@ -30,14 +30,10 @@ class Channel {
   bool encrypted() const { return ssl_ != nullptr; }
   SSL* ssl() const { return ssl_.get(); }
 
-  void start_tls(SslPtr ssl) {
-    ssl_ = std::move(ssl);
-    more_follows_ = false;
-  }
+  void start_tls(SslPtr ssl) { ssl_ = std::move(ssl); }
   Io handshake();  // TLS only, of either side
   Io read(char* buffer, size_t size, size_t& got);
-  // `more`: further bytes follow at once, so that the kernel need not hurry.
-  Io write(std::string_view bytes, size_t& took, bool more = false);
+  Io write(std::string_view bytes, size_t& took);
   // Both in one go where that is cheaper; `took` counts over both.
   Io write(std::string_view head, std::string_view body, size_t& took);
   // Whether bytes may wait in TLS' own buffers, of which epoll knows nothing.
@@ -49,13 +45,11 @@ class Channel {
   const std::string& error_text() const { return error_; }
 
  private:
-  Io write(std::string_view head, std::string_view body, size_t& took, bool more);
   Io ssl_result(int result);
   Io errno_result(int err, bool writing);
 
   linux::UniqueFd fd_;
   SslPtr ssl_;
-  bool more_follows_ = false;  // as ssl_ was told
   std::string error_;
 };
 

@@ -355,10 +355,9 @@ void ServerImpl::refill(Connection& connection) {
 void ServerImpl::flush(Connection& connection) {
   while (connection.out_sent < connection.out.size()) {
     size_t took = 0;
-    const bool more = connection.source != nullptr;
-    const Io io = connection.channel.write(std::string_view(connection.out).substr(connection.out_sent), took, more);
+    const Io io = connection.channel.write(std::string_view(connection.out).substr(connection.out_sent), took);
     connection.out_sent += took;
-    if (more && connection.out_sent == connection.out.size()) refill(connection);
+    if (connection.source && connection.out_sent == connection.out.size()) refill(connection);
     if (io == Io::kDone) continue;
     if (io == Io::kError || io == Io::kEnd) {
       return close(connection);

@@ -19,7 +19,6 @@ namespace {
 // AES of 128 bits first, as Go's servers have it: it costs a quarter less than that of 256, and is strong enough.
 constexpr char kCiphers[] = "ECDHE+AESGCM+AES128:ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL";
 constexpr char kTls13Ciphers[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
-constexpr int kMoreFollows = 0x10000;  // a flag of our BIO, beside OpenSSL's own
 constexpr unsigned char kAlpn[] = "\x08http/1.1";
 constexpr unsigned char kSessionContext[] = "knarr";
 
@@ -39,9 +38,8 @@ using BioPtr = std::unique_ptr<BIO, Deleter<BIO_free>>;
 int bio_write(BIO* bio, const char* data, int size) {
   int fd = static_cast<int>(reinterpret_cast<intptr_t>(BIO_get_data(bio)));
   BIO_clear_retry_flags(bio);
-  const int flags = MSG_NOSIGNAL | (BIO_test_flags(bio, kMoreFollows) ? MSG_MORE : 0);
   ssize_t n;
-  do n = ::send(fd, data, static_cast<size_t>(size), flags);
+  do n = ::send(fd, data, static_cast<size_t>(size), MSG_NOSIGNAL);
   while (n < 0 && errno == EINTR);
   if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) BIO_set_retry_write(bio);
   return static_cast<int>(n);
@@ -183,15 +181,6 @@ Result<SslPtr> make_ssl(SSL_CTX* context, int fd) {
 }
 
 }  // namespace
-
-void set_more_follows(SSL* ssl, bool follows) {
-  BIO* bio = SSL_get_wbio(ssl);
-  if (follows) {
-    BIO_set_flags(bio, kMoreFollows);
-  } else {
-    BIO_clear_flags(bio, kMoreFollows);
-  }
-}
 
 std::string take_tls_errors() {
   std::string text;

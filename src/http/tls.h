@@ -31,9 +31,6 @@ Result<SslPtr> make_client_ssl(SSL_CTX* context, int fd, const std::string& name
 // The certificate that the other side showed, when it was verified. After the handshake.
 std::optional<PeerCertificate> verified_peer(SSL* ssl);
 
-// Whether what is written next is followed by more at once: then the kernel waits for it, and sends fewer, larger packets.
-void set_more_follows(SSL* ssl, bool follows);
-
 // What OpenSSL's error queue says, and empties it.
 std::string take_tls_errors();
 
