@@ -35,7 +35,7 @@ void config_map(const core::ConfigMap& map, const core::ConfigMap* old, FieldErr
     errors.invalid(Path("binaryData").key(key), key, names::config_map_key(key));
     size += value.size();
   }
-  if (size > kMaxDataBytes) errors.too_long(Path(), kMaxDataBytes);
+  if (size > kMaxDataBytes) errors.too_long(Path("[]"), kMaxDataBytes);
 }
 
 void docker_config(const core::Secret& secret, const std::string& key, FieldErrors& errors) {
