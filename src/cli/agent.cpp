@@ -116,7 +116,11 @@ int run_agent(const Options& options) {
   // The server writes its own agent's files.
   agent_options.renew_credentials = [&options, supervised, directory, node = agent_options.node_name](bool wanted) {
     if (supervised) return Status();
-    return renew_credentials(options.text("server"), node, node_addresses(options), directory, wanted);
+    const std::string &server = options.text("server"), &token = options.text("token");
+    Status status = renew_credentials(server, node, node_addresses(options), directory, wanted);
+    // A machine that was off for so long that its certificate has ended.
+    if (status.code() == 401 && !token.empty()) status = join(server, token, node, node_addresses(options), directory);
+    return status;
   };
 
   auto agent = agent::Agent::start(std::move(agent_options));

@@ -27,7 +27,7 @@ class Rotation(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
         return done
 
-    def join(self):
+    def start_agent(self):
         command = self.knarr("token", "create", "--print-join-command", "--server", f"https://127.0.0.1:{self.cluster.port}").stdout.split()
         agent = subprocess.Popen([KNARR, *command[1:], "--data-dir", self.worker, "--node-name", "second", "--node-port", str(harness.free_port())],
                                  stderr=self.log, text=True)
@@ -35,11 +35,16 @@ class Rotation(unittest.TestCase):
         def leave():
             agent.terminate()
             agent.communicate()
-            subprocess.run([KNARR, "uninstall", "--data-dir", self.worker], capture_output=True, check=True)
         self.addCleanup(leave)
+        return leave
+
+    def join(self):
+        self.addCleanup(subprocess.run, [KNARR, "uninstall", "--data-dir", self.worker], capture_output=True, check=True)
+        leave = self.start_agent()
         wait_until("the second node is there", lambda: self.cluster.run("get", "node", "second", check=False).returncode == 0)
         self.cluster.kubectl("wait", "--for=condition=Ready", "node/second", "--timeout=30s")
         subprocess.run([KNARR, "image", "import", "--data-dir", self.worker, harness.busybox_archive()], check=True, capture_output=True)
+        return leave
 
     def own_token(self):
         with open(self.cluster.data + "/token") as file:
@@ -130,6 +135,23 @@ class Rotation(unittest.TestCase):
             with open(self.worker + "/agent/ca.crt") as theirs, open(self.cluster.data + "/agent/ca.crt") as ours:
                 return theirs.read() == ours.read() and self.authorities() == 1
         wait_until("all nodes have only the new authority", nodes_hold_one)
+
+    def test_left_behind(self):
+        """A node that was away all the while has to join again."""
+        leave = self.join()
+        leave()
+        self.knarr("cert", "rotate-ca")
+        wait_until("the other node has followed", lambda: "not followed yet: second\n" in self.knarr("cert", "ls").stdout)
+        refused = self.knarr("cert", "rotate-ca", "--finish", check=False)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("these nodes do not have the new certificate authority yet: second;", refused.stderr)
+        self.knarr("cert", "rotate-ca", "--finish", "--force")
+        # Its name is its own again some while after it was last heard of.
+        self.cluster.kubectl("patch", "lease", "second", "-n", "kube-node-lease", "--type=merge", "-p", '{"spec":{"renewTime":"2026-01-01T00:00:00.000000Z"}}')
+        self.start_agent()
+        self.all_on_one()
+        wait_until("it is heard of again", lambda: "2026-01-01T" not in self.cluster.kubectl("get", "lease", "second", "-n", "kube-node-lease", "-o", "yaml"))
+        self.cluster.kubectl("wait", "--for=condition=Ready", "nodes", "--all", "--timeout=30s")
 
     def test_turned_back(self):
         self.join()
