@@ -237,7 +237,7 @@ MonoTime FlowControlImpl::expire() {
       Lock level_lock(level->mutex);
       while (!level->waiting.empty() && level->waiting.begin()->first <= now) {
         FairQueues::Started started;  // one that was wide may have held up others
-        resumes.push_back(level->waiting.begin()->second->time_out(now, started));
+        resumes.push_back(level->waiting.begin()->second->time_out(*level, now, started));
         level->let_in(started, now, resumes);
       }
       level->demand.set(level->queues.seats_wanted(), now);
@@ -260,7 +260,7 @@ void FlowControlImpl::open() {
         TicketImpl& ticket = *level->waiting.begin()->second;
         FairQueues::Started started;
         level->queues.finish(ticket, now, started);
-        resumes.push_back(ticket.let_in(now, false));
+        resumes.push_back(ticket.let_in(*level, now, false));
         level->let_in(started, now, resumes);
       }
     }

@@ -17,7 +17,7 @@ void WaitTimes::add(double seconds) {
 }
 
 void Level::let_in(const FairQueues::Started& started, MonoTime now, Resumes& resumes) {
-  for (FairQueues::Entry* entry : started) resumes.push_back(static_cast<TicketImpl*>(entry)->let_in(now));
+  for (FairQueues::Entry* entry : started) resumes.push_back(static_cast<TicketImpl*>(entry)->let_in(*this, now));
 }
 
 void TicketImpl::count_running(int by) {
@@ -25,8 +25,7 @@ void TicketImpl::count_running(int by) {
   flow_->counts->seats += by * seats;
 }
 
-void TicketImpl::refuse(uint64_t FlowCounts::*why, MonoTime now) {
-  Level& level = *flow_->level;
+void TicketImpl::refuse(Level& level, uint64_t FlowCounts::*why, MonoTime now) {
   outcome_ = Ticket::State::kRefused;
   ++(flow_->counts->*why);
   if (!flow_->exempt) flow_->counts->refused.add(seconds_between(arrived_, now));
@@ -62,7 +61,7 @@ Ticket::State TicketImpl::enter(std::function<void()> resume, milliseconds patie
       level.waiting.emplace(deadline_, this);
       ++flow_->counts->waiting;
     } else {
-      refuse(flow_->hashed ? &FlowCounts::queue_full : &FlowCounts::no_seat, now);
+      refuse(level, flow_->hashed ? &FlowCounts::queue_full : &FlowCounts::no_seat, now);
     }
     level.demand.set(level.queues.seats_wanted(), now);
     level.let_in(started, now, resumes);
@@ -75,10 +74,10 @@ Ticket::State TicketImpl::enter(std::function<void()> resume, milliseconds patie
   return outcome;
 }
 
-std::function<void()> TicketImpl::let_in(MonoTime now, bool holds_seats) {
+std::function<void()> TicketImpl::let_in(Level& level, MonoTime now, bool holds_seats) {
   outcome_ = Ticket::State::kRunning;
   free_ = !holds_seats;
-  flow_->level->waiting.erase({deadline_, this});
+  level.waiting.erase({deadline_, this});
   --flow_->counts->waiting;
   ++flow_->counts->dispatched;
   flow_->counts->served.add(seconds_between(arrived_, now));
@@ -86,12 +85,11 @@ std::function<void()> TicketImpl::let_in(MonoTime now, bool holds_seats) {
   return std::exchange(resume_, nullptr);
 }
 
-std::function<void()> TicketImpl::time_out(MonoTime now, FairQueues::Started& started) {
-  Level& level = *flow_->level;
+std::function<void()> TicketImpl::time_out(Level& level, MonoTime now, FairQueues::Started& started) {
   level.waiting.erase({deadline_, this});
   --flow_->counts->waiting;
   level.queues.finish(*this, now, started);
-  refuse(&FlowCounts::timed_out, now);
+  refuse(level, &FlowCounts::timed_out, now);
   return std::exchange(resume_, nullptr);
 }
 

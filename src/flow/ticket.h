@@ -28,13 +28,13 @@ class TicketImpl final : public Ticket, public FairQueues::Entry {
   uint32_t lane() const override { return lane_; }
   int retry_after() const override { return retry_after_; }
 
-  // Under the level's lock. Both answer what wakes the one who waits.
-  std::function<void()> let_in(MonoTime now, bool holds_seats = true);
-  std::function<void()> time_out(MonoTime now, FairQueues::Started& started);
+  // Of one that waits at its level; both answer what wakes it.
+  std::function<void()> let_in(Level& level, MonoTime now, bool holds_seats = true) KNARR_REQUIRES(level.mutex);
+  std::function<void()> time_out(Level& level, MonoTime now, FairQueues::Started& started) KNARR_REQUIRES(level.mutex);
 
  private:
   void count_running(int by);
-  void refuse(uint64_t FlowCounts::*why, MonoTime now);
+  void refuse(Level& level, uint64_t FlowCounts::*why, MonoTime now) KNARR_REQUIRES(level.mutex);
 
   Shared& shared_;
   const std::shared_ptr<const Flow> flow_;
