@@ -13,6 +13,8 @@ from harness import ClusterTest, wait_until
 
 FLOW = "/apis/flowcontrol.apiserver.k8s.io/v1"
 FLOODERS = 60  # connections, of one flow
+# Takes the server some time and the client little: six megabytes are read for rows of a few words.
+COSTLY, TABLE = "/api/v1/namespaces/default/configmaps?includeObject=None", "application/json;as=Table;v=v1;g=meta.k8s.io"
 
 
 class FlowsTest(ClusterTest):
@@ -34,12 +36,12 @@ class FlowsTest(ClusterTest):
         return http.client.HTTPSConnection("127.0.0.1", cls.cluster.port, context=cls.context, timeout=60)
 
     @classmethod
-    def ask(cls, user, method, path, body=None, connection=None):
+    def ask(cls, user, method, path, body=None, connection=None, accept="application/json"):
         """(code, headers, text); as an administrator who is the user `user`, in the group "tested"."""
         if connection is None:
             with contextlib.closing(cls.connection()) as connection:
                 return cls.ask(user, method, path, body, connection)
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        headers = {"Content-Type": "application/json", "Accept": accept}
         if user:
             headers.update({"Impersonate-User": user, "Impersonate-Group": "tested"})
         connection.request(method, path, json.dumps(body) if body is not None else None, headers)
@@ -97,14 +99,14 @@ class FlowsTest(ClusterTest):
         wait_until("a suggested one follows its default", lambda: "101" not in self.cluster.kubectl(*shares))
 
     @contextlib.contextmanager
-    def flood(self, user, path):
+    def flood(self, user):
         """Many connections that ask again and again, from a process of its own. Yields counts of codes: of 200, 429, others."""
         codes, stop = multiprocessing.Array("i", 3), multiprocessing.Event()
 
         def ask_on():
             with contextlib.closing(self.connection()) as connection:
                 while not stop.is_set():
-                    code, headers, text = self.ask(user, "GET", path, connection=connection)
+                    code, headers, text = self.ask(user, "GET", COSTLY, connection=connection, accept=TABLE)
                     refused = code == 429 and text == "Too many requests, please try again later.\n" and int(headers["Retry-After"]) >= 1
                     with codes.get_lock():
                         codes[0 if code == 200 else 1 if refused else 2] += 1
@@ -140,9 +142,8 @@ class FlowsTest(ClusterTest):
     def test_a_flood_is_bounded_and_holds_up_nobody(self):
         queue = {"type": "Queue", "queuing": {"queues": 16, "handSize": 2, "queueLengthLimit": 10}}
         self.make_level("crowd", queue, ["flooder", "quiet"])
-        large = "/api/v1/namespaces/default/configmaps"  # 6 MB: takes the server some time
         alone = self.latencies("quiet", "/api/v1/namespaces/default", 10)
-        with self.flood("flooder", large) as codes:
+        with self.flood("flooder") as codes:
             wait_until("the flood is refused in part", lambda: codes[1] > 20 and codes[0] > 3)
             same_level = self.latencies("quiet", "/api/v1/namespaces/default", 10)
             other_level = self.latencies("system:kube-scheduler", "/apis/coordination.k8s.io/v1/namespaces/default/leases", 10)
@@ -160,7 +161,7 @@ class FlowsTest(ClusterTest):
 
     def test_without_queues_it_is_refused_at_once(self):
         self.make_level("narrow", {"type": "Reject"}, ["narrow"], shares=1)
-        with self.flood("narrow", "/api/v1/namespaces/default/configmaps") as codes:
+        with self.flood("narrow") as codes:
             wait_until("some are refused, others served", lambda: codes[1] > 20 and codes[0] > 3)
         wait_until("and none is forgotten", lambda: 'current_executing_requests{flow_schema="narrow",priority_level="narrow"} 0' in self.ask(None, "GET", "/metrics")[2])
 
