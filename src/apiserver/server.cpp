@@ -65,6 +65,7 @@ class ApiServerImpl final : public ApiServer, private http::Gate {
   static Next refuse_unless(Exchange& exchange, const Status& status);
   void serve_openid(const http::Request& request, http::Response& response) const;
 
+  std::shared_ptr<Exchange> make_exchange(const http::Request& request, http::Response& response) const;
   Verdict admit(http::Request& request, http::Response& response, std::function<void()> resume) override;
   void open() override { flow_->open(); }
   Verdict admit(Exchange& exchange, std::function<void()> resume, uint32_t& lane);
@@ -98,10 +99,15 @@ void ApiServerImpl::guarded(Exchange& exchange, Run run) {
   }
 }
 
+std::shared_ptr<Exchange> ApiServerImpl::make_exchange(const http::Request& request, http::Response& response) const {
+  auto exchange = std::make_shared<Exchange>(request, response, read_request_info(request));
+  exchange->began = options_.rest->clock().mono();
+  return exchange;
+}
+
 ApiServerImpl::Verdict ApiServerImpl::admit(http::Request& request, http::Response& response, std::function<void()> resume) {
   if (!options_.foreign_prefix.empty() && request.path.starts_with(options_.foreign_prefix)) return Verdict::kPass;
-  auto exchange = std::make_shared<Exchange>(
-      Exchange{request, response, read_request_info(request), {}, {}, false, options_.rest->clock().mono()});
+  const std::shared_ptr<Exchange> exchange = make_exchange(request, response);
   request.context = exchange;
   return admit(*exchange, std::move(resume), request.lane);
 }
@@ -136,8 +142,7 @@ ApiServerImpl::Verdict ApiServerImpl::admit(Exchange& exchange, std::function<vo
 void ApiServerImpl::handle(const http::Request& request, http::Response& response) {
   auto exchange = std::static_pointer_cast<Exchange>(request.context);
   if (!exchange) {  // there is no gate
-    exchange = std::make_shared<Exchange>(
-        Exchange{request, response, read_request_info(request), {}, {}, false, options_.rest->clock().mono()});
+    exchange = make_exchange(request, response);
     uint32_t lane = 0;
     if (admit(*exchange, nullptr, lane) == Verdict::kAnswered) return;
   }

@@ -192,7 +192,7 @@ void ServerImpl::wait_for_request(Connection& connection) {
 void ServerImpl::dispatch(Connection& connection) {
   connection.deadline = INT64_MAX;
   connection.timed = false;
-  const auto job = std::make_shared<Job>(Job{connection, connection.reader.take(), {}});
+  const auto job = std::make_shared<Job>(connection, connection.reader.take());
   Request& request = job->taken.request;
   request.remote_address = connection.remote_address;
   if (connection.peer) request.peer = *connection.peer;
