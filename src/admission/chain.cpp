@@ -8,6 +8,7 @@ namespace {
 
 // In upstream's order (its AllOrderedPlugins), which clients see in what an earlier plugin refuses.
 constexpr PluginPtr (*kPlugins[])(store::Store& store) = {
+    make_device_access,  // part of validation there
     make_namespace_lifecycle,
     make_limit_ranger,
     make_service_account,

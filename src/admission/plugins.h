@@ -46,6 +46,7 @@ PluginPtr make_certificate_approval(std::shared_ptr<auth::Authorizer> authorizer
 PluginPtr make_certificate_signing(std::shared_ptr<auth::Authorizer> authorizer);
 PluginPtr make_certificate_subject_restriction(store::Store& store);
 PluginPtr make_default_ingress_class(store::Store& store);
+PluginPtr make_device_access(store::Store& store);
 PluginPtr make_resource_quota(store::Store& store);
 
 // Forbidden, in upstream's words: `pods "web" is forbidden: why`. Names what is created by its generateName.

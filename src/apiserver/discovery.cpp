@@ -8,6 +8,7 @@
 #include "knarr/codec/base64.h"
 #include "knarr/codec/json.h"
 #include "knarr/schema/custom.h"
+#include "render.h"
 #include "server_impl.h"
 
 namespace knarr::apiserver {
@@ -240,7 +241,8 @@ std::string root_paths(const Catalog& catalog) {
   return out.close(']').close('}').take();
 }
 
-void answer_aggregated(const http::Request& request, http::Response& response, const Documents::Document& document) {
+void answer_aggregated(const http::Request& request, http::Response& response, const Documents::Document& document,
+                       Output output) {
   const std::string etag = "\"" + document.etag + "\"";
   response.add_header("Vary", "Accept");
   response.set_header("ETag", etag);
@@ -248,8 +250,9 @@ void answer_aggregated(const http::Request& request, http::Response& response, c
     response.status = 304;
     return;
   }
-  response.set_header("Content-Type", "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
-  response.body = document.text;
+  response.set_header("Content-Type", fmt::format("{};g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList", output.content_type()));
+  output.pretty = false;
+  response.body = format_json(document.text, output);
 }
 
 }  // namespace
@@ -280,7 +283,8 @@ bool serve_discovery(const http::Request& request, http::Response& response, Doc
     const bool core = path == "/api";
     answer_aggregated(request, response,
                       *documents.get(core ? "aggregated /api" : "aggregated /apis", number,
-                                     [&] { return aggregated(catalog, core); }));
+                                     [&] { return aggregated(catalog, core); }),
+                      *output);
   } else {
     if (top) response.add_header("Vary", "Accept");
     answer_json(response, 200, documents.get(std::string(path), number, make)->text, *output);

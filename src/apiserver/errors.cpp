@@ -131,6 +131,27 @@ Status unsupported_media_type_error(std::string_view supported) {
       fmt::format("the body of the request was in an unknown format - accepted media types include: {}", supported));
 }
 
+std::string registry_key(const schema::Resource& resource, std::string_view key) {
+  struct Place {
+    std::string_view resource, path;
+  };
+  constexpr Place kOthers[] = {{"endpoints", "services/endpoints"},
+                               {"ingresses", "ingress"},
+                               {"nodes", "minions"},
+                               {"replicationcontrollers", "controllers"},
+                               {"services", "services/specs"}};
+  std::string path(resource.plural);
+  for (const Place& other : kOthers)
+    if (other.resource == resource.plural) path = other.path;
+  const bool by_group = resource.custom || resource.group == "apiextensions.k8s.io" || resource.group == "apiregistration.k8s.io";
+  if (by_group) path = fmt::format("{}/{}", resource.group, resource.plural);
+  return fmt::format("/registry/{}/{}", path, key);
+}
+
+std::string unregistered_kind(std::string_view kind, std::string_view version) {
+  return fmt::format("no kind \"{}\" is registered for version \"{}\" in scheme \"pkg/runtime/scheme.go:111\"", kind, version);
+}
+
 Status not_acceptable_error(std::string_view supported) {
   return Status(406, reason::kNotAcceptable, fmt::format("only the following media types are accepted: {}", supported));
 }

@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 
+#include "knarr/apiserver/document.h"
 #include "knarr/codec/quantity.h"
 #include "knarr/codec/time.h"
 
@@ -327,6 +328,10 @@ void service(Value& service, const Value& old, std::string_view subresource, con
     json::remove(spec, "externalTrafficPolicy");
   if (type != "LoadBalancer")
     json::set(json::ensure_object(service, {"status"}, alloc), "loadBalancer", Value(rapidjson::kObjectType), alloc);
+}
+
+void new_limit_range(Value& range, const Preparation&, Allocator& alloc) {
+  if (json::get_string(range, {"metadata", "name"}).empty()) json::set(json::ensure_object(range, {"metadata"}, alloc), "name", new_uid(), alloc);
 }
 
 void new_signing_request(Value& request, const Preparation& preparation, Allocator& alloc) {

@@ -28,6 +28,8 @@ void new_claim(json::Value& claim, const Preparation& preparation, json::Allocat
 void new_daemon_set(json::Value& set, const Preparation& preparation, json::Allocator& alloc);
 void new_stateful_set(json::Value& set, const Preparation& preparation, json::Allocator& alloc);
 void new_job(json::Value& job, const Preparation& preparation, json::Allocator& alloc);
+void new_limit_range(json::Value& range, const Preparation& preparation, json::Allocator& alloc);
+void new_resource_slice(json::Value& slice, const Preparation& preparation, json::Allocator& alloc);
 void new_signing_request(json::Value& request, const Preparation& preparation, json::Allocator& alloc);
 
 void volume(json::Value& volume, const json::Value& old, std::string_view subresource, const Preparation& preparation,
@@ -40,6 +42,10 @@ void stateful_set(json::Value& set, const json::Value& old, std::string_view sub
                   const Preparation& preparation, json::Allocator& alloc);
 void service(json::Value& service, const json::Value& old, std::string_view subresource, const Preparation& preparation,
              json::Allocator& alloc);
+void resource_slice(json::Value& slice, const json::Value& old, std::string_view subresource,
+                    const Preparation& preparation, json::Allocator& alloc);
+void resource_claim(json::Value& claim, const json::Value& old, std::string_view subresource,
+                    const Preparation& preparation, json::Allocator& alloc);
 void signing_request(json::Value& request, const json::Value& old, std::string_view subresource,
                      const Preparation& preparation, json::Allocator& alloc);
 

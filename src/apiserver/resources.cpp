@@ -324,6 +324,7 @@ class ResourceRequest {
   Status finish(const RequestContext& context, const Result<Answer>& result) {
     if (result.ok()) return answer(context, *result);
     add_warnings(response_, context.warnings);
+    add_warnings(response_, context.warnings);
     return result.status();
   }
 

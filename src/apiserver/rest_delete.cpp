@@ -201,7 +201,7 @@ Status DeleteParams::merge_body(std::string_view body) {
     return bad_request("couldn't get version/kind; json parse error: DeleteOptions is a JSON object");
   const std::string_view kind = json::get_string(options, "kind");
   if (!kind.empty() && kind != "DeleteOptions")
-    return bad_request(fmt::format("decoded object cannot be converted to DeleteOptions: it is a {}", kind));
+    return bad_request(unregistered_kind(kind, json::get_string(options, "apiVersion")));
   if (const Value* grace = json::find(options, "gracePeriodSeconds"); grace && !grace->IsNull()) {
     if (!grace->IsInt64())
       return bad_request(

@@ -58,7 +58,7 @@ Status check_kind(const Value& object, const schema::Resource& resource) {
   const std::string_view group = slash == std::string_view::npos ? "" : actual.substr(0, slash);
   const std::string_view version = slash == std::string_view::npos ? actual : actual.substr(slash + 1);
   if (!schema::find_kind(group, version, actual_kind))
-    return bad_request(fmt::format("no kind \"{}\" is registered for version \"{}\"", actual_kind, actual));
+    return bad_request(unregistered_kind(actual_kind, actual));
   if (actual_kind == resource.kind)
     return bad_request(
         fmt::format("the API version in the data ({}) does not match the expected API version ({})", actual, expected));
@@ -246,10 +246,7 @@ std::vector<Cause> Rest::Impl::validate(const schema::Resource& resource, std::s
     return causes;
   }
   auto causes = schema::validate(resource, object, old);
-  if (const auto check = old ? strategy_of(resource).validate_update : nullptr) {
-    auto more = check(subresource, object, *old);
-    causes.insert(causes.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
-  }
+  if (const auto check = strategy_of(resource).validate) check(subresource, object, old, causes);
   return causes;
 }
 
@@ -284,7 +281,8 @@ Result<Answer> Rest::create(RequestContext& context, const Target& target, std::
 }
 
 void Rest::Impl::track(const RequestContext& context, const Target& target, Document& object, const Value* old) const {
-  const std::string time = format_time(now());
+  // When something was scaled is not remembered, as upstream has it.
+  const std::string time = target.subresource == "scale" ? "" : format_time(now());
   schema::track_fields(*target.resource, {context.field_manager, target.subresource, time}, object, old,
                        object.GetAllocator());
 }
@@ -354,7 +352,7 @@ Result<Answer> Rest::Impl::commit_create(RequestContext& context, const Target& 
                                  &context.warnings,
                                  context.audit};
   KNARR_RETURN_IF_ERROR(admission_validate(request));
-  if (!meta_string(object, "resourceVersion").empty())
+  if (!context.dry_run && !meta_string(object, "resourceVersion").empty())
     return Status(500, "", "resourceVersion should not be set on objects to be created");
 
   const Presenter present(registry, resource);
@@ -373,7 +371,8 @@ Result<Answer> Rest::Impl::commit_create(RequestContext& context, const Target& 
   };
   if (context.dry_run) {
     if (auto there = store->get(write.resource, write.key)) return exists(there);
-    answer.body = unstored_text(encode_object(resource, object), {});
+    const std::string revision(meta_string(object, "resourceVersion"));  // nothing looks at it
+    answer.body = unstored_text(encode_object(resource, object), revision);
     return answer;
   }
   write.extract = std::move(stored.extract);
@@ -416,14 +415,17 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
       if (checks == Checks::kClient && !uid.empty() && uid != old_uid)
         return conflict_error(
             resource, target.name,
-            fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", uid, old_uid));
+            fmt::format("StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition "
+                        "failed: UID in precondition: {}, UID in object meta: {}",
+                        registry_key(resource, key), uid, old_uid));
       const std::string_view revision = json::get_string(metadata, "resourceVersion");
       if (revision.empty() || revision == "0") {
         if (!strategy.unconditional_update)
           return invalid_error(resource.group, resource.plural, target.name,
                                {cause_invalid("metadata.resourceVersion", "0", "must be specified for an update")});
       } else if (revision != revision_digits(*existing)) {
-        KNARR_RETURN_IF_ERROR(parse_revision(revision).status());
+        if (!parse_revision(revision).ok())  // upstream takes it for a failure of its own
+          return Status(500, "", fmt::format("strconv.ParseUint: parsing \"{}\": invalid syntax", revision));
         return modified_error(resource, target.name);
       }
       schema::apply_defaults(resource, object, alloc);
@@ -497,7 +499,7 @@ Result<Answer> Rest::update(RequestContext& context, const Target& target, std::
   const schema::Resource& resource = scales ? schema::scale_resource() : *target.resource;  // what is sent
   KNARR_ASSIGN(Document document, impl_->decode(context, resource, body));
   const bool may_create = strategy_of(*target.resource).create_on_update && target.subresource.empty();
-  if (may_create && !impl_->store->get(impl_->id(*target.resource), object_key(target.ns, target.name))) {
+  if (!impl_->store->get(impl_->id(*target.resource), object_key(target.ns, target.name))) {
     const std::string_view name = meta_string(document, "name");
     if (!name.empty() && name != target.name)
       return bad_request(
@@ -514,6 +516,8 @@ Result<Answer> Rest::update(RequestContext& context, const Target& target, std::
   const auto make = [&](const Document&) -> Result<Document> {
     if (std::exchange(first, false)) return std::move(document);
     RequestContext quiet;  // a further round needs the client's object again, and warns of nothing twice
+    KNARR_RETURN_IF_ERROR(check_namespace(target, metadata_of(document, document.GetAllocator()), document.GetAllocator()));
+    if (!may_create) return not_found_error(*target.resource, target.name);
     return impl_->decode(quiet, resource, body);
   };
   if (!scales) return impl_->change(context, target, Impl::Checks::kClient, make);

@@ -25,7 +25,12 @@ std::string stored_field(std::string_view field) {
   return std::string(canonical_field(field));
 }
 
+bool is_slice(const schema::Resource& resource) { return resource.storage_name == "resourceslices.resource.k8s.io"; }
+
+// Some kinds say it in words of their own.
 Status unknown_field(const schema::Resource& resource, std::string_view field) {
+  if (resource.storage_name == "jobs.batch") return bad_request(fmt::format("field label \"{}\" not supported for Job", field));
+  if (is_slice(resource)) return bad_request(fmt::format("field label not supported for resource.k8s.io/v1, Kind=ResourceSlice: {}", field));
   if (!resource.field_selectors.empty() || resource.custom) return bad_request(fmt::format("field label not supported: {}", field));
   return bad_request(
       fmt::format("\"{}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"", field));
@@ -42,7 +47,7 @@ Result<Selection> Selection::make(const Target& target, const ListParams& params
     KNARR_ASSIGN(out.fields_, selector::Fields::parse(params.field_selector));
   }
   for (const auto& term : out.fields_.terms()) {
-    if (term.field == kName || term.field == kNamespace) continue;
+    if (term.field == kName || (term.field == kNamespace && !is_slice(*target.resource))) continue;
     const auto& known = target.resource->field_selectors;
     if (std::find(known.begin(), known.end(), canonical_field(term.field)) == known.end())
       return unknown_field(*target.resource, term.field);

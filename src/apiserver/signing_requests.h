@@ -9,8 +9,9 @@
 
 namespace knarr::apiserver {
 
-// What an endpoint may not do: only approval adds decisions, and what was issued once stays.
-std::vector<Cause> validate_signing_request(std::string_view subresource, const json::Value& request,
-                                            const json::Value& old);
+// Adds what an endpoint may not do (only approval adds decisions, and what was issued once stays), and what is wrong
+// with the request for the certificate and with what was issued. `old` is null on create.
+void validate_signing_request(std::string_view subresource, const json::Value& request, const json::Value* old,
+                              std::vector<Cause>& causes);
 
 }  // namespace knarr::apiserver

@@ -42,7 +42,7 @@ const std::map<std::string_view, Strategy>& table() {
       {"endpoints", {.create_on_update = true}},
       {"events", {.create_on_update = true, .lazy = true}},
       {"events.events.k8s.io", {.create_on_update = true, .lazy = true}},
-      {"limitranges", {.create_on_update = true}},
+      {"limitranges", {.create_on_update = true, .prepare_create = prepare::new_limit_range}},
       {"replicationcontrollers", {.generation = true, .orphans_by_default = true}},
       {"daemonsets.apps",
        {.generation = true, .prepare_create = prepare::new_daemon_set, .prepare_update = prepare::daemon_set}},
@@ -54,7 +54,7 @@ const std::map<std::string_view, Strategy>& table() {
       {"certificatesigningrequests.certificates.k8s.io",
        {.prepare_create = prepare::new_signing_request,
         .prepare_update = prepare::signing_request,
-        .validate_update = validate_signing_request}},
+        .validate = validate_signing_request}},
       {"cronjobs.batch", {.generation = true}},
       {"leases.coordination.k8s.io", {.create_on_update = true, .unconditional_update = false}},
       {"endpointslices.discovery.k8s.io", {.generation = true}},
@@ -88,9 +88,13 @@ const std::map<std::string_view, Strategy>& table() {
       {"prioritylevelconfigurations.flowcontrol.apiserver.k8s.io", {.generation = true}},
       {"customresourcedefinitions.apiextensions.k8s.io", {.unconditional_update = false, .generation = true}},
       {"deviceclasses.resource.k8s.io", {.returns_deleted = true, .generation = true}},
-      {"resourceclaims.resource.k8s.io", {.returns_deleted = true}},
+      {"resourceclaims.resource.k8s.io", {.returns_deleted = true, .prepare_update = prepare::resource_claim}},
       {"resourceclaimtemplates.resource.k8s.io", {.returns_deleted = true}},
-      {"resourceslices.resource.k8s.io", {.returns_deleted = true, .generation = true}},
+      {"resourceslices.resource.k8s.io",
+       {.returns_deleted = true,
+        .generation = true,
+        .prepare_create = prepare::new_resource_slice,
+        .prepare_update = prepare::resource_slice}},
   };
   return rows;
 }

@@ -13,8 +13,9 @@
 
 namespace knarr::apiserver {
 
-using ValidateUpdate = std::vector<Cause> (*)(std::string_view subresource, const json::Value& object,
-                                              const json::Value& old);
+// Adds to the causes of the kind's rules. `old` is null on create.
+using Validate = void (*)(std::string_view subresource, const json::Value& object, const json::Value* old,
+                          std::vector<Cause>& causes);
 
 struct Strategy {
   bool create_on_update = false;     // PUT to an absent name creates
@@ -26,8 +27,8 @@ struct Strategy {
   // What a new object of the kind has whatever the client sent, and what becomes of a changed one. Null: nothing.
   PrepareCreate prepare_create = nullptr;
   PrepareUpdate prepare_update = nullptr;
-  // What may not be changed through one of the kind's endpoints, besides what is wrong with any change. Null: nothing.
-  ValidateUpdate validate_update = nullptr;
+  // What the kind's rules cannot see: which endpoint it came through, what takes cryptography. Null: nothing.
+  Validate validate = nullptr;
 };
 
 const Strategy& strategy_of(const schema::Resource& resource);

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "certificate.h"
 
@@ -26,13 +27,44 @@ struct ExtensionsDeleter {
 };
 using ExtensionsPtr = std::unique_ptr<STACK_OF(X509_EXTENSION), ExtensionsDeleter>;
 
+// The first block of a PEM text, or of what is left of it.
+struct Block {
+  std::string type, headers, bytes;
+};
+
+std::optional<Block> next_block(BIO* text) {
+  char *type = nullptr, *headers = nullptr;
+  unsigned char* bytes = nullptr;
+  long size = 0;
+  if (PEM_read_bio(text, &type, &headers, &bytes, &size) != 1) {
+    ERR_clear_error();
+    return std::nullopt;
+  }
+  Block block{type, headers, std::string(reinterpret_cast<char*>(bytes), static_cast<size_t>(size))};
+  OPENSSL_free(type);
+  OPENSSL_free(headers);
+  OPENSSL_free(bytes);
+  return block;
+}
+
 Result<RequestPtr> request_from(const std::string& pem) {
-  if (pem.find("-----BEGIN CERTIFICATE REQUEST-----") == std::string::npos)
-    return bad_request("PEM block type must be CERTIFICATE REQUEST");
   BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-  RequestPtr request(PEM_read_bio_X509_REQ(bio.get(), nullptr, nullptr, nullptr));
-  if (!request) return bad_request(openssl_error("parse the certificate request").message());
+  const std::optional<Block> block = next_block(bio.get());
+  if (!block || block->type != "CERTIFICATE REQUEST") return bad_request("PEM block type must be CERTIFICATE REQUEST");
+  const auto* bytes = reinterpret_cast<const unsigned char*>(block->bytes.data());
+  RequestPtr request(d2i_X509_REQ(nullptr, &bytes, static_cast<long>(block->bytes.size())));
+  if (!request) {
+    ERR_clear_error();
+    return bad_request("asn1: syntax error: data truncated");
+  }
   return request;
+}
+
+bool is_signed(X509_REQ* request) {
+  EVP_PKEY* key = X509_REQ_get0_pubkey(request);
+  if (key && X509_REQ_verify(request, key) == 1) return true;
+  ERR_clear_error();
+  return false;
 }
 
 // The extension that the request asks for; null: it does not.
@@ -115,13 +147,45 @@ Result<CertificateRequest> read_certificate_request(const std::string& pem) {
   return out;
 }
 
+Status check_certificate_request(const std::string& pem) {
+  KNARR_ASSIGN(const RequestPtr request, request_from(pem));
+  if (is_signed(request.get())) return {};
+  const EVP_PKEY* key = X509_REQ_get0_pubkey(request.get());
+  switch (key ? EVP_PKEY_base_id(key) : EVP_PKEY_NONE) {
+    case EVP_PKEY_EC:
+      return bad_request("x509: ECDSA verification failure");
+    case EVP_PKEY_ED25519:
+      return bad_request("x509: Ed25519 verification failure");
+    case EVP_PKEY_RSA:
+      return bad_request("crypto/rsa: verification error");
+    default:
+      return bad_request("x509: cannot verify signature: algorithm unimplemented");
+  }
+}
+
+Status check_certificates(const std::string& pem) {
+  BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  int blocks = 0;
+  for (; const std::optional<Block> block = next_block(bio.get()); ++blocks) {
+    if (block->type != "CERTIFICATE")
+      return bad_request(fmt::format("only CERTIFICATE PEM blocks are allowed, found \"{}\"", block->type));
+    if (!block->headers.empty()) return bad_request("no PEM block headers are permitted");
+    const auto *bytes = reinterpret_cast<const unsigned char*>(block->bytes.data()), *end = bytes + block->bytes.size();
+    if (bytes == end) return bad_request("found CERTIFICATE PEM block containing 0 certificates");
+    while (bytes < end) {
+      const X509Ptr certificate(d2i_X509(nullptr, &bytes, end - bytes));
+      if (certificate) continue;
+      ERR_clear_error();
+      return bad_request("x509: malformed certificate");
+    }
+  }
+  return blocks == 0 ? bad_request("must contain at least one CERTIFICATE PEM block") : Status::OK();
+}
+
 Result<std::string> CertificateAuthority::sign(const std::string& request_pem, const SigningPolicy& policy) const {
   KNARR_ASSIGN(const RequestPtr request, request_from(request_pem));
   EVP_PKEY* public_key = X509_REQ_get0_pubkey(request.get());
-  if (!public_key || X509_REQ_verify(request.get(), public_key) != 1) {
-    ERR_clear_error();
-    return bad_request("unable to verify certificate request signature");
-  }
+  if (!is_signed(request.get())) return bad_request("unable to verify certificate request signature");
   const auto now = material();
   KNARR_ASSIGN(const X509Ptr issuer, certificate_from(now->certificate));
   KNARR_ASSIGN(const KeyPtr key, key_from(now->key));

@@ -133,9 +133,10 @@ class ControlPlane {
     KNARR_RETURN_IF_ERROR(open_store());
     KNARR_RETURN_IF_ERROR(serve());
     auto transport = client::make_inprocess_transport(*rest_, auth::internal_user("controllers"));
-    KNARR_RETURN_IF_ERROR(controllers::bootstrap(*transport));
-    KNARR_RETURN_IF_ERROR(controllers::reconcile_default_rbac(*transport));
-    KNARR_RETURN_IF_ERROR(controllers::publish_api(*transport, {.service_cidr = names_.service_cidr,
+    const auto own = client::make_inprocess_transport(*rest_, auth::internal_user("apiserver"));
+    KNARR_RETURN_IF_ERROR(controllers::bootstrap(*own));
+    KNARR_RETURN_IF_ERROR(controllers::reconcile_default_rbac(*own));
+    KNARR_RETURN_IF_ERROR(controllers::publish_api(*own, {.service_cidr = names_.service_cidr,
                                                                 .service_address = first_address(names_.service_cidr),
                                                                 .address = names_.node_ip,
                                                                 .port = names_.listen.port}));

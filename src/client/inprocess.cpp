@@ -187,6 +187,7 @@ class Handle final : public WatchHandle {
 std::string manager_of(std::string_view user) {
   const std::string_view component = user.substr(user.rfind(':') + 1);
   if (component == "controllers") return "kube-controller-manager";
+  if (component == "apiserver") return "kube-apiserver";
   if (component == "scheduler") return "kube-scheduler";
   return std::string(component);
 }

@@ -1,6 +1,9 @@
 // The service "kubernetes" in the namespace default: how what runs in pods finds the API.
 #include <fmt/format.h>
 
+#include "knarr/base/clock.h"
+#include "knarr/codec/json.h"
+#include "knarr/codec/time.h"
 #include "knarr/controllers/controllers.h"
 
 namespace knarr::controllers {
@@ -13,6 +16,19 @@ struct Object {
   std::string body;
   bool kept_up;  // brought up to date when it is there already
 };
+
+// Once; what somebody else said of it later stays.
+Status mark_ready(client::Transport& transport) {
+  const client::ResourceRef resource{"networking.k8s.io", "v1", "servicecidrs", ""};
+  KNARR_ASSIGN(const std::string text, transport.get(resource, "", "kubernetes"));
+  KNARR_ASSIGN(const json::Document network, json::parse(text));
+  if (json::find(network, {"status", "conditions"})) return {};
+  const std::string patch = fmt::format(
+      R"({{"status":{{"conditions":[{{"type":"Ready","status":"True","reason":"","message":"Kubernetes default Service CIDR is ready",)"
+      R"("lastTransitionTime":"{}"}}]}}}})",
+      format_time(Clock::system().wall()));
+  return transport.patch({"networking.k8s.io", "v1", "servicecidrs", "status"}, "", "kubernetes", "application/merge-patch+json", patch).status();
+}
 
 }  // namespace
 
@@ -57,7 +73,7 @@ Status publish_api(client::Transport& transport, const ApiAddress& api) {
     }
     if (!status.ok()) return status.with_context(fmt::format("publish the API as {} kubernetes", object.resource.plural));
   }
-  return {};
+  return mark_ready(transport);
 }
 
 }  // namespace knarr::controllers

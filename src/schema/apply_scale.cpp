@@ -72,8 +72,7 @@ Value managed_fields_to_parent(const Resource& parent, std::string_view replicas
     if (!manager.set(alloc).has_path(shown)) continue;
     ManagerId id = manager.id;
     if (!id.applied) id.api_version = version;
-    Manager& added = out.list.emplace_back(id, version, set_of(replicas));
-    if (!id.applied) added.time = manager.time;  // upstream forgets the time of a first apply
+    out.list.emplace_back(id, version, set_of(replicas));  // without its time, as upstream has it
   }
   return out.to_json(alloc);
 }

@@ -10,6 +10,9 @@ namespace knarr::schema {
 
 std::string go_json(const Type& type, const json::Value& object);
 
+// The same for people, as differences are shown: a space for each level.
+std::string pretty_go_json(std::string_view text);
+
 template <api::Struct T>
 std::string go_json(const T& object) {
   auto document = json::parse(api::encode(object));

@@ -108,8 +108,9 @@ class Decoder {
  public:
   explicit Decoder(Allocator& alloc) : alloc_(alloc) {}
 
-  // Fields of `bytes`, a message of `type` (or, with `outer`, the part of it that JSON does not show), into `object`.
-  Status message(const Type& type, uint32_t outer, std::string_view bytes, Value& object, int depth) {
+  // Fields of `bytes`, a message of `type` (or, with `outer`, the part of it that JSON does not show, `depth_of_outer` messages
+  // below), into `object`.
+  Status message(const Type& type, uint32_t outer, std::string_view bytes, Value& object, int depth, unsigned depth_of_outer = 0) {
     if (depth > kMaxMessageDepth) return malformed("it is nested too deep");
     Reader reader(bytes);
     Entry entry;
@@ -121,12 +122,14 @@ class Decoder {
       for (const Field& candidate : type.fields) {
         if (candidate.pb_number == entry.number && candidate.pb_outer == outer && candidate.pb_number != 0)
           field = &candidate;
-        if (outer == 0 && candidate.pb_outer == entry.number) contains = true;
+        const uint32_t around = (uint32_t{1} << 8 * depth_of_outer) - 1;
+        const uint32_t below = candidate.pb_outer >> 8 * depth_of_outer;
+        if ((candidate.pb_outer & around) == outer && below != 0 && (below & 0xff) == entry.number) contains = true;
       }
       if (field) {
         KNARR_RETURN_IF_ERROR(add(*field, entry, object, depth));
       } else if (contains && entry.wire == kBytes) {
-        KNARR_RETURN_IF_ERROR(message(type, entry.number, entry.bytes, object, depth + 1));
+        KNARR_RETURN_IF_ERROR(message(type, outer | entry.number << 8 * depth_of_outer, entry.bytes, object, depth + 1, depth_of_outer + 1));
       }
     }
   }

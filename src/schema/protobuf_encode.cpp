@@ -36,30 +36,31 @@ void append_number(std::string& out, uint32_t number, uint64_t value) {
 
 class Encoder {
  public:
-  void message(const Type& type, const Value& object, std::string& out, size_t level) {
-    uint32_t outers[8];
-    size_t outer_count = 0;
+  void message(const Type& type, const Value& object, std::string& out, size_t level) { part(type, object, 0, 0, out, level); }
+
+ private:
+  // The fields that are inside the messages `outer`, `depth` of them, which JSON does not show.
+  void part(const Type& type, const Value& object, uint32_t outer, unsigned depth, std::string& out, size_t level) {
+    uint32_t inside[8];  // messages in this one
+    size_t count = 0;
+    const uint32_t around = (uint32_t{1} << 8 * depth) - 1;
     for (const auto& [key, value] : object.GetObject()) {
       const Field* field = type.find(json::view(key));
-      if (!field || field->pb_number == 0 || value.IsNull()) continue;
-      if (field->pb_outer == 0) {
+      if (!field || field->pb_number == 0 || value.IsNull() || (field->pb_outer & around) != outer) continue;
+      const uint32_t next = field->pb_outer >> 8 * depth & 0xff;
+      if (next == 0) {
         member(*field, value, out, level);
-      } else if (std::find(outers, outers + outer_count, field->pb_outer) == outers + outer_count && outer_count < std::size(outers)) {
-        outers[outer_count++] = field->pb_outer;
+      } else if (std::find(inside, inside + count, next) == inside + count && count < std::size(inside)) {
+        inside[count++] = next;
       }
     }
-    for (size_t i = 0; i < outer_count; ++i) {  // messages that JSON does not show
+    for (size_t i = 0; i < count; ++i) {
       std::string& inner = scratch(level);
-      for (const auto& [key, value] : object.GetObject()) {
-        const Field* field = type.find(json::view(key));
-        if (field && field->pb_number != 0 && field->pb_outer == outers[i] && !value.IsNull())
-          member(*field, value, inner, level + 1);
-      }
-      append_bytes(out, outers[i], inner);
+      part(type, object, outer | inside[i] << 8 * depth, depth + 1, inner, level + 1);
+      append_bytes(out, inside[i], inner);
     }
   }
 
- private:
   std::deque<std::string> scratch_;  // one a level: stays where it is while deeper ones are added
 
   std::string& scratch(size_t level) {

@@ -190,7 +190,7 @@ void event(const core::Event& event, const core::Event* old, FieldErrors& errors
 }
 
 void lease(const api::coordination::v1::Lease& lease, const api::coordination::v1::Lease* old, FieldErrors& errors) {
-  object_meta(lease.metadata, old ? &old->metadata : nullptr, true, names::dns1123_subdomain, errors);
+  object_meta(lease.metadata, old ? &old->metadata : nullptr, true, names::dns1123_subdomain, errors, Path("metadata"), Finalizers::kAny);
   const auto& spec = lease.spec;
   Path path("spec");
   if (spec.leaseDurationSeconds && *spec.leaseDurationSeconds <= 0)
@@ -242,8 +242,13 @@ void autoscaler_v1(const json::Value& object, const json::Value* old, FieldError
 
 Rules rules_of(std::string_view type) {
   static const std::map<std::string_view, Rules> table = {
+      {"admissionregistration/v1.MutatingAdmissionPolicy", typed<api::admissionregistration::v1::MutatingAdmissionPolicy, mutating_policy>},
+      {"admissionregistration/v1.MutatingAdmissionPolicyBinding", typed<api::admissionregistration::v1::MutatingAdmissionPolicyBinding, mutating_policy_binding>},
       {"admissionregistration/v1.MutatingWebhookConfiguration",
        typed<api::admissionregistration::v1::MutatingWebhookConfiguration, mutating_webhooks>},
+      {"admissionregistration/v1.ValidatingAdmissionPolicy", typed<api::admissionregistration::v1::ValidatingAdmissionPolicy, validating_policy>},
+      {"admissionregistration/v1.ValidatingAdmissionPolicyBinding",
+       typed<api::admissionregistration::v1::ValidatingAdmissionPolicyBinding, validating_policy_binding>},
       {"admissionregistration/v1.ValidatingWebhookConfiguration",
        typed<api::admissionregistration::v1::ValidatingWebhookConfiguration, validating_webhooks>},
       {"apiextensions/v1.CustomResourceDefinition", crd::definition},
@@ -288,6 +293,10 @@ Rules rules_of(std::string_view type) {
       {"rbac/v1.ClusterRoleBinding", typed<api::rbac::v1::ClusterRoleBinding, cluster_role_binding>},
       {"rbac/v1.Role", typed<api::rbac::v1::Role, role>},
       {"rbac/v1.RoleBinding", typed<api::rbac::v1::RoleBinding, role_binding>},
+      {"resource/v1.DeviceClass", typed<api::resource::v1::DeviceClass, device_class>},
+      {"resource/v1.ResourceClaim", typed<api::resource::v1::ResourceClaim, resource_claim>},
+      {"resource/v1.ResourceClaimTemplate", typed<api::resource::v1::ResourceClaimTemplate, resource_claim_template>},
+      {"resource/v1.ResourceSlice", typed<api::resource::v1::ResourceSlice, resource_slice>},
       {"scheduling/v1.PriorityClass", typed<api::scheduling::v1::PriorityClass, priority_class>},
       {"storage/v1.CSIDriver", typed<api::storage::v1::CSIDriver, csi_driver>},
       {"storage/v1.CSINode", typed<api::storage::v1::CSINode, csi_node>},

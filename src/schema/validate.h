@@ -24,12 +24,17 @@ enum class Finalizers { kKnown, kAny };
 // Metadata. `old` is null on create.
 void object_meta(const meta::ObjectMeta& m, const meta::ObjectMeta* old, bool namespaced, NameRule rule, FieldErrors& errors,
                  const Path& path = Path("metadata"), Finalizers finalizers = Finalizers::kKnown);
+// Of a claim that is made for each pod: labels and annotations only.
+void claim_template_meta(const meta::ObjectMeta& m, const Path& path, FieldErrors& errors);
+// Of kinds whose names are checked by newer rules, which count in bytes and do not look at generateName.
+void long_named_meta(meta::ObjectMeta m, const meta::ObjectMeta* old, bool namespaced, FieldErrors& errors);
 void annotations(const std::map<std::string, std::string>& annotations, const Path& path, FieldErrors& errors);
 void labels(const std::map<std::string, std::string>& labels, const Path& path, FieldErrors& errors);
 bool selects(const meta::LabelSelector& selector, const std::map<std::string, std::string>& labels);
 std::string labels_json(const std::map<std::string, std::string>& labels);  // as upstream prints a map; null when empty
 std::string list_json(const std::vector<std::string>& list);                 // null when empty
 void label_selector(const meta::LabelSelector& selector, const Path& path, FieldErrors& errors);
+void conditions(const std::vector<meta::Condition>& list, const Path& path, FieldErrors& errors);
 // A finalizer is one of Kubernetes' own or has a prefix.
 void known_finalizer(const std::string& name, const Path& path, FieldErrors& errors);
 
@@ -76,6 +81,7 @@ void app_armor_profile(const core::AppArmorProfile& profile, const Path& path, F
 using Amounts = std::map<std::string, std::string>;
 void resource_requirements(const core::ResourceRequirements& r, const core::PodSpec& spec, const Path& path, FieldErrors& errors);
 void resource_name(const std::string& name, const Path& path, FieldErrors& errors);  // of any kind of resource
+bool is_extended_resource(const std::string& name);                                   // of a domain that is not Kubernetes' own
 void container_resource_name(const std::string& name, const Path& path, FieldErrors& errors);
 // Whether resources without a prefix have the name; of quotas or of anything.
 bool is_standard_resource(std::string_view name, bool quota);

@@ -385,7 +385,7 @@ void controller_revision(const apps::ControllerRevision& revision, const apps::C
 }
 
 void replication_controller(const core::ReplicationController& rc, const core::ReplicationController* old, FieldErrors& errors) {
-  object_meta(rc.metadata, meta_of(old), true, names::dns1123_subdomain, errors);
+  long_named_meta(rc.metadata, meta_of(old), true, errors);
   if (!old || !(rc.spec == old->spec)) {
     const Path path("spec"), at = path.child("template");
     errors.non_negative(path.child("minReadySeconds"), rc.spec.minReadySeconds);

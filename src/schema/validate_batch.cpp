@@ -307,10 +307,10 @@ void template_update(const batch::Job& job, const batch::Job& old, FieldErrors& 
     };
     resources(before.spec.containers, now.spec.containers);
     resources(before.spec.initContainers, now.spec.initContainers);
-    if (!(before.spec == now.spec)) errors.invalid_json(Path("spec.template.spec"), api::encode(now.spec), kImmutable);
+    if (!(before.spec == now.spec)) errors.invalid_json(Path("spec.template.spec"), go_json(now.spec), kImmutable);
     return;
   }
-  if (!(before == now)) errors.invalid_json(Path("spec.template"), api::encode(now), kImmutable);
+  if (!(before == now)) errors.invalid_json(Path("spec.template"), go_json(now), kImmutable);
 }
 
 void job_update(const batch::Job& job, const batch::Job& old, FieldErrors& errors) {

@@ -14,21 +14,6 @@ namespace {
 constexpr const char* kClassAnnotation = "volume.beta.kubernetes.io/storage-class";
 constexpr std::string_view kTooMany = "may not specify more than 1 volume type";
 
-// As upstream writes its structures for people: a space for each level.
-std::string pretty(std::string_view text) {
-  auto document = json::parse(text);
-  if (!document.ok()) return std::string(text);
-  std::string out;
-  bool halve = false, skip = false;
-  for (const char c : json::dump_pretty(*document)) {
-    if (c != ' ') halve = c == '\n';
-    if (halve && c == ' ') skip = !skip;
-    if (c == '\n') skip = false;
-    if (!(halve && c == ' ' && skip)) out += c;
-  }
-  return out;
-}
-
 void access_modes(const std::vector<std::string>& modes, std::string_view when_none, const Path& path, FieldErrors& errors) {
   if (modes.empty()) errors.required(path, when_none);
 }
@@ -152,7 +137,7 @@ void claim_update(const core::PersistentVolumeClaim& claim, const core::Persiste
   }
   if (!(now == before)) {
     errors.forbidden(Path("spec"), fmt::format("spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims\n{}",
-                                               text_diff(pretty(go_json(before)), pretty(go_json(now)))));
+                                               text_diff(pretty_go_json(go_json(before)), pretty_go_json(go_json(now)))));
   }
   const Quantity size = storage(claim.spec.resources.requests);
   if (size < storage(old.spec.resources.requests) && size <= storage(old.status.capacity))
@@ -334,7 +319,7 @@ void volume_update(const core::PersistentVolume& volume, const core::PersistentV
   if (before.csi && !before.csi->controllerExpandSecretRef && now.csi) now.csi->controllerExpandSecretRef.reset();
   if (!(now == before)) {
     errors.forbidden(Path("spec.persistentvolumesource"),
-                     fmt::format("spec.persistentvolumesource is immutable after creation\n{}", text_diff(pretty(source_json(before)), pretty(source_json(now)))));
+                     fmt::format("spec.persistentvolumesource is immutable after creation\n{}", text_diff(pretty_go_json(source_json(before)), pretty_go_json(source_json(now)))));
   }
   immutable_mode(volume.spec.volumeMode, old.spec.volumeMode, errors);
   const auto &affinity = volume.spec.nodeAffinity, &affinity_before = old.spec.nodeAffinity;

@@ -10,6 +10,7 @@
 #include "knarr/schema/api/node_v1.h"
 #include "knarr/schema/api/policy_v1.h"
 #include "knarr/schema/api/rbac_v1.h"
+#include "knarr/schema/api/resource_v1.h"
 #include "knarr/schema/api/scheduling_v1.h"
 #include "knarr/schema/api/storage_v1.h"
 #include "schema/validate.h"
@@ -35,6 +36,21 @@ void validating_webhooks(const api::admissionregistration::v1::ValidatingWebhook
                          const api::admissionregistration::v1::ValidatingWebhookConfiguration* old, FieldErrors& errors);
 void mutating_webhooks(const api::admissionregistration::v1::MutatingWebhookConfiguration& configuration,
                        const api::admissionregistration::v1::MutatingWebhookConfiguration* old, FieldErrors& errors);
+// Shared by webhooks and policies of admission.
+void rule_with_operations(const api::admissionregistration::v1::RuleWithOperations& rule, const Path& path, FieldErrors& errors);
+void match_conditions(const std::vector<api::admissionregistration::v1::MatchCondition>& list, const Path& path, FieldErrors& errors);
+void validating_policy(const api::admissionregistration::v1::ValidatingAdmissionPolicy& policy, const api::admissionregistration::v1::ValidatingAdmissionPolicy* old,
+                       FieldErrors& errors);
+void validating_policy_binding(const api::admissionregistration::v1::ValidatingAdmissionPolicyBinding& binding, const api::admissionregistration::v1::ValidatingAdmissionPolicyBinding* old,
+                               FieldErrors& errors);
+void mutating_policy(const api::admissionregistration::v1::MutatingAdmissionPolicy& policy, const api::admissionregistration::v1::MutatingAdmissionPolicy* old,
+                     FieldErrors& errors);
+void mutating_policy_binding(const api::admissionregistration::v1::MutatingAdmissionPolicyBinding& binding, const api::admissionregistration::v1::MutatingAdmissionPolicyBinding* old,
+                             FieldErrors& errors);
+void resource_claim(const api::resource::v1::ResourceClaim& claim, const api::resource::v1::ResourceClaim* old, FieldErrors& errors);
+void resource_claim_template(const api::resource::v1::ResourceClaimTemplate& object, const api::resource::v1::ResourceClaimTemplate* old, FieldErrors& errors);
+void device_class(const api::resource::v1::DeviceClass& object, const api::resource::v1::DeviceClass* old, FieldErrors& errors);
+void resource_slice(const api::resource::v1::ResourceSlice& slice, const api::resource::v1::ResourceSlice* old, FieldErrors& errors);
 void signing_request(const api::certificates::v1::CertificateSigningRequest& request, const api::certificates::v1::CertificateSigningRequest* old,
                      FieldErrors& errors);
 void autoscaler(const api::autoscaling::v2::HorizontalPodAutoscaler& autoscaler, const api::autoscaling::v2::HorizontalPodAutoscaler* old,

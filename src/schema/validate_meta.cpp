@@ -156,6 +156,38 @@ void object_meta(const meta::ObjectMeta& m, const meta::ObjectMeta* old, bool na
   managed_fields(m.managedFields, path.child("managedFields"), errors);
 }
 
+void long_named_meta(meta::ObjectMeta m, const meta::ObjectMeta* old, bool namespaced, FieldErrors& errors) {
+  const NameRule rule = [](std::string_view name) {
+    names::Problems problems = names::dns1123_subdomain(name);
+    for (std::string& problem : problems)
+      if (problem == names::max_length_error(253)) problem = "must be no more than 253 bytes";
+    return problems;
+  };
+  if (!m.name.empty()) m.generateName.clear();
+  object_meta(m, old, namespaced, rule, errors);
+}
+
+void claim_template_meta(const meta::ObjectMeta& m, const Path& path, FieldErrors& errors) {
+  annotations(m.annotations, path.child("annotations"), errors);
+  labels(m.labels, path.child("labels"), errors);
+  const auto absent = [&](bool set, const char* name) {
+    if (set) errors.forbidden(path.child(name), "cannot be set");
+  };
+  absent(!m.name.empty(), "name");
+  absent(!m.generateName.empty(), "generateName");
+  absent(!m.namespace_.empty(), "namespace");
+  absent(!m.selfLink.empty(), "selfLink");
+  absent(!m.uid.empty(), "uID");  // as upstream writes the name of its structure's member
+  absent(!m.resourceVersion.empty(), "resourceVersion");
+  absent(m.generation != 0, "generation");
+  absent(m.creationTimestamp.has_value(), "creationTimestamp");
+  absent(m.deletionTimestamp.has_value(), "deletionTimestamp");
+  absent(m.deletionGracePeriodSeconds.has_value(), "deletionGracePeriodSeconds");
+  absent(!m.ownerReferences.empty(), "ownerReferences");
+  absent(!m.finalizers.empty(), "finalizers");
+  absent(!m.managedFields.empty(), "managedFields");
+}
+
 std::string labels_json(const std::map<std::string, std::string>& labels) {
   std::string out = "{";
   for (const auto& [key, value] : labels) {

@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "knarr/schema/type.h"
+#include "schema/go_json.h"
+#include "schema/text_diff.h"
 #include "schema/validate.h"
 
 namespace knarr::schema::validation {
@@ -107,20 +109,6 @@ void narrower_placement(core::PodSpec& now, const core::PodSpec& old, FieldError
   if (!old.affinity && now.affinity == core::Affinity()) now.affinity.reset();
 }
 
-// The fields of two specs that differ, a line for each side.
-std::string difference(const core::PodSpec& old, const core::PodSpec& now) {
-  auto before = json::parse(api::encode(old)), after = json::parse(api::encode(now));
-  if (!before.ok() || !after.ok()) return "";
-  std::string out;
-  for (const schema::Field& field : find_type("core/v1.PodSpec")->fields) {
-    const json::Value *left = json::find(*before, field.name), *right = json::find(*after, field.name);
-    if (left && right && json::equal(*left, *right)) continue;
-    if (left) out += fmt::format("- \t{}: {}\n", field.name, json::dump(*left));
-    if (right) out += fmt::format("+ \t{}: {}\n", field.name, json::dump(*right));
-  }
-  return out;
-}
-
 void state_transitions(const std::vector<core::ContainerStatus>& now, const std::vector<core::ContainerStatus>& old,
                        const std::vector<core::Container>& containers, const core::PodSpec& spec, const Path& path, FieldErrors& errors) {
   auto may_restart = [&](const std::string& name, int32_t exit_code) {
@@ -176,7 +164,7 @@ void pod_update(const core::Pod& pod, const core::Pod& old, FieldErrors& errors)
                    "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
                    "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
                    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)\n" +
-                       difference(old.spec, rest));
+                       text_diff(pretty_go_json(go_json(old.spec)), pretty_go_json(go_json(rest))));
 }
 
 void pod_status_update(const core::Pod& pod, const core::Pod& old, FieldErrors& errors) {

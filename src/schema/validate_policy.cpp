@@ -42,30 +42,6 @@ bool is_reason(std::string_view text) {
   return letter(text.front()) && word(text.back()) && std::all_of(text.begin(), text.end(), [&](char c) { return word(c) || c == ',' || c == ':'; });
 }
 
-void conditions(const std::vector<meta::Condition>& list, const Path& path, FieldErrors& errors) {
-  std::set<std::string> seen;
-  for (size_t i = 0; i < list.size(); ++i) {
-    const meta::Condition& c = list[i];
-    const Path at = path.index(i);
-    if (!seen.insert(c.type).second) errors.duplicate(at.child("type"), c.type);
-    errors.invalid(at.child("type"), c.type, names::qualified_name(c.type));
-    errors.one_of(at.child("status"), c.status, {"False", "True", "Unknown"});
-    if (c.observedGeneration < 0) errors.invalid(at.child("observedGeneration"), c.observedGeneration, "must be greater than or equal to zero");
-    if (!c.lastTransitionTime) errors.required(at.child("lastTransitionTime"));
-    const Path reason = at.child("reason");
-    if (c.reason.empty()) {
-      errors.required(reason);
-    } else if (!is_reason(c.reason)) {
-      errors.invalid(reason, c.reason,
-                     names::regex_error("a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric characters or "
-                                        "'_,:', and must end with an alphanumeric character or '_'",
-                                        "[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?", {"my_name", "MY_NAME", "MyName", "ReasonA,ReasonB", "ReasonA:ReasonB"}));
-    }
-    if (c.reason.size() > kMaxReason) errors.too_long(reason, kMaxReason);
-    if (c.message.size() > kMaxMessage) errors.too_long(at.child("message"), kMaxMessage);
-  }
-}
-
 void policy_rules(const std::vector<rbac::PolicyRule>& rules, bool namespaced, FieldErrors& errors) {
   for (size_t i = 0; i < rules.size(); ++i) {
     const rbac::PolicyRule& rule = rules[i];
@@ -119,6 +95,30 @@ void any_binding(const Binding& binding, const Binding* old, bool namespaced, Fi
 
 }  // namespace
 
+void conditions(const std::vector<meta::Condition>& list, const Path& path, FieldErrors& errors) {
+  std::set<std::string> seen;
+  for (size_t i = 0; i < list.size(); ++i) {
+    const meta::Condition& c = list[i];
+    const Path at = path.index(i);
+    if (!seen.insert(c.type).second) errors.duplicate(at.child("type"), c.type);
+    errors.invalid(at.child("type"), c.type, names::qualified_name(c.type));
+    errors.one_of(at.child("status"), c.status, {"False", "True", "Unknown"});
+    if (c.observedGeneration < 0) errors.invalid(at.child("observedGeneration"), c.observedGeneration, "must be greater than or equal to zero");
+    if (!c.lastTransitionTime) errors.required(at.child("lastTransitionTime"));
+    const Path reason = at.child("reason");
+    if (c.reason.empty()) {
+      errors.required(reason);
+    } else if (!is_reason(c.reason)) {
+      errors.invalid(reason, c.reason,
+                     names::regex_error("a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric characters or "
+                                        "'_,:', and must end with an alphanumeric character or '_'",
+                                        "[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?", {"my_name", "MY_NAME", "MyName", "ReasonA,ReasonB", "ReasonA:ReasonB"}));
+    }
+    if (c.reason.size() > kMaxReason) errors.too_long(reason, kMaxReason);
+    if (c.message.size() > kMaxMessage) errors.too_long(at.child("message"), kMaxMessage);
+  }
+}
+
 void disruption_budget(const policy::PodDisruptionBudget& budget, const policy::PodDisruptionBudget* old, FieldErrors& errors) {
   const Path path("spec"), status("status");
   if (old && !(budget.status == old->status)) {
@@ -140,7 +140,7 @@ void disruption_budget(const policy::PodDisruptionBudget& budget, const policy::
       errors.one_of(path.child("unhealthyPodEvictionPolicy"), *spec.unhealthyPodEvictionPolicy, {"AlwaysAllow", "IfHealthyBudget"});
   }
   // Upstream looks at the metadata only when all else is right.
-  if (errors.count() == 0) object_meta(budget.metadata, old ? &old->metadata : nullptr, true, names::path_segment_name, errors);
+  if (errors.count() == 0) object_meta(budget.metadata, old ? &old->metadata : nullptr, true, names::path_segment_name, errors, Path("metadata"), Finalizers::kAny);
 }
 
 void priority_class(const scheduling::PriorityClass& priority, const scheduling::PriorityClass* old, FieldErrors& errors) {

@@ -18,12 +18,8 @@ bool is_native(std::string_view name) {
   return name.find('/') == std::string_view::npos || name.find("kubernetes.io/") != std::string_view::npos;
 }
 
-bool is_extended(const std::string& name) {
-  return !is_native(name) && !name.starts_with("requests.") && names::qualified_name("requests." + name).empty();
-}
-
 bool is_counted(const std::string& name) {
-  return is_extended(name) || is_one_of(name, {"pods", "resourcequotas", "services", "replicationcontrollers", "secrets", "configmaps",
+  return is_extended_resource(name) || is_one_of(name, {"pods", "resourcequotas", "services", "replicationcontrollers", "secrets", "configmaps",
                                                "persistentvolumeclaims", "services.nodeports", "services.loadbalancers"});
 }
 
@@ -87,6 +83,10 @@ void divisor(const core::ResourceFieldSelector& ref, const Path& path, FieldErro
 
 }  // namespace
 
+bool is_extended_resource(const std::string& name) {
+  return !is_native(name) && !name.starts_with("requests.") && names::qualified_name("requests." + name).empty();
+}
+
 bool may_overcommit(std::string_view name) { return is_native(name) && !is_huge_page(name); }
 
 bool is_standard_resource(std::string_view name, bool quota) {
@@ -112,7 +112,7 @@ void container_resource_name(const std::string& name, const Path& path, FieldErr
     if (standard) return;
     if (problems.empty()) errors.invalid(path, name, "must be a standard resource type or fully qualified");
     errors.invalid(path, name, "must be a standard resource for containers");
-  } else if (!is_native(name) && !is_extended(name)) {
+  } else if (!is_native(name) && !is_extended_resource(name)) {
     errors.invalid(path, name, "doesn't follow extended resource name standard");
   }
 }

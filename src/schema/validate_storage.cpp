@@ -223,7 +223,7 @@ void volume_attributes_class(const storage::VolumeAttributesClass& c, const stor
 }
 
 void runtime_class(const node_api::RuntimeClass& c, const node_api::RuntimeClass* old, FieldErrors& errors) {
-  object_meta(c.metadata, old ? &old->metadata : nullptr, false, names::dns1123_subdomain, errors);
+  object_meta(c.metadata, old ? &old->metadata : nullptr, false, names::dns1123_subdomain, errors, Path("metadata"), Finalizers::kAny);
   const Path handler("handler");
   if (c.handler.empty()) {
     errors.required(handler);

@@ -51,19 +51,6 @@ void rule_resources(const std::vector<std::string>& list, const Path& path, Fiel
   if (star && plain) errors.invalid_json(path, list_json(list), "if '*' is present, must not specify other resources without subresources");
 }
 
-void rule(const registration::RuleWithOperations& r, const Path& path, FieldErrors& errors) {
-  const Path operations = path.child("operations"), versions = path.child("apiVersions");
-  lonely_star(r.operations, "operations", operations, errors);
-  for (size_t i = 0; i < r.operations.size(); ++i) errors.one_of(operations.index(i), r.operations[i], {"*", "CONNECT", "CREATE", "DELETE", "UPDATE"});
-  lonely_star(r.apiGroups, "API groups", path.child("apiGroups"), errors);
-  lonely_star(r.apiVersions, "API versions", versions, errors);
-  for (size_t i = 0; i < r.apiVersions.size(); ++i) {
-    if (r.apiVersions[i].empty()) errors.required(versions.index(i));
-  }
-  rule_resources(r.resources, path.child("resources"), errors);
-  if (r.scope) errors.one_of(path.child("scope"), *r.scope, {"*", "Cluster", "Namespaced"});
-}
-
 void service_path(const std::string& text, const Path& path, FieldErrors& errors) {
   if (text.empty() || text == "/") return;
   if (text == "//") return errors.invalid(path, text, "segment[0] may not be empty");
@@ -119,21 +106,6 @@ void client_config(const registration::WebhookClientConfig& config, const Path& 
   if (service.path) service_path(*service.path, at.child("path"), errors);
 }
 
-void match_conditions(const std::vector<registration::MatchCondition>& list, const Path& path, FieldErrors& errors) {
-  if (list.size() > kMaxConditions) errors.too_many(path, list.size(), kMaxConditions);
-  std::set<std::string> seen;
-  for (size_t i = 0; i < list.size(); ++i) {
-    const Path at = path.index(i), name = at.child("name");
-    if (list[i].expression.find_first_not_of(" \t\n\v\f\r") == std::string::npos) errors.required(at.child("expression"));
-    if (list[i].name.empty()) {
-      errors.required(name);
-      continue;
-    }
-    errors.invalid(name, list[i].name, names::qualified_name(list[i].name));
-    if (!seen.insert(list[i].name).second) errors.duplicate(name, list[i].name);
-  }
-}
-
 void review_versions(const std::vector<std::string>& versions, const Path& path, FieldErrors& errors) {
   if (versions.empty()) return errors.required(path, "must specify one of v1, v1beta1");
   std::set<std::string> seen;
@@ -160,7 +132,7 @@ void webhook_name(const std::string& name, const Path& path, FieldErrors& errors
 template <typename Webhook>
 void webhook(const Webhook& hook, const std::optional<std::string>& reinvocation, const Path& path, FieldErrors& errors) {
   webhook_name(hook.name, path.child("name"), errors);
-  for (size_t i = 0; i < hook.rules.size(); ++i) rule(hook.rules[i], path.child("rules").index(i), errors);
+  for (size_t i = 0; i < hook.rules.size(); ++i) rule_with_operations(hook.rules[i], path.child("rules").index(i), errors);
   if (hook.failurePolicy) errors.one_of(path.child("failurePolicy"), *hook.failurePolicy, {"Fail", "Ignore"});
   if (hook.matchPolicy) errors.one_of(path.child("matchPolicy"), *hook.matchPolicy, {"Equivalent", "Exact"});
   if (hook.sideEffects) {
@@ -184,9 +156,37 @@ void unique_name(const std::string& name, std::set<std::string>& seen, const Pat
 
 }  // namespace
 
+void rule_with_operations(const registration::RuleWithOperations& r, const Path& path, FieldErrors& errors) {
+  const Path operations = path.child("operations"), versions = path.child("apiVersions");
+  lonely_star(r.operations, "operations", operations, errors);
+  for (size_t i = 0; i < r.operations.size(); ++i) errors.one_of(operations.index(i), r.operations[i], {"*", "CONNECT", "CREATE", "DELETE", "UPDATE"});
+  lonely_star(r.apiGroups, "API groups", path.child("apiGroups"), errors);
+  lonely_star(r.apiVersions, "API versions", versions, errors);
+  for (size_t i = 0; i < r.apiVersions.size(); ++i) {
+    if (r.apiVersions[i].empty()) errors.required(versions.index(i));
+  }
+  rule_resources(r.resources, path.child("resources"), errors);
+  if (r.scope) errors.one_of(path.child("scope"), *r.scope, {"*", "Cluster", "Namespaced"});
+}
+
+void match_conditions(const std::vector<registration::MatchCondition>& list, const Path& path, FieldErrors& errors) {
+  if (list.size() > kMaxConditions) errors.too_many(path, list.size(), kMaxConditions);
+  std::set<std::string> seen;
+  for (size_t i = 0; i < list.size(); ++i) {
+    const Path at = path.index(i), name = at.child("name");
+    if (list[i].expression.find_first_not_of(" \t\n\v\f\r") == std::string::npos) errors.required(at.child("expression"));
+    if (list[i].name.empty()) {
+      errors.required(name);
+      continue;
+    }
+    errors.invalid(name, list[i].name, names::qualified_name(list[i].name));
+    if (!seen.insert(list[i].name).second) errors.duplicate(name, list[i].name);
+  }
+}
+
 void validating_webhooks(const registration::ValidatingWebhookConfiguration& c, const registration::ValidatingWebhookConfiguration* old,
                          FieldErrors& errors) {
-  object_meta(c.metadata, old ? &old->metadata : nullptr, false, names::dns1123_subdomain, errors);
+  object_meta(c.metadata, old ? &old->metadata : nullptr, false, names::dns1123_subdomain, errors, Path("metadata"), Finalizers::kAny);
   std::set<std::string> seen;
   for (size_t i = 0; i < c.webhooks.size(); ++i) {
     const Path at = Path("webhooks").index(i);
@@ -196,7 +196,7 @@ void validating_webhooks(const registration::ValidatingWebhookConfiguration& c, 
 }
 
 void mutating_webhooks(const registration::MutatingWebhookConfiguration& c, const registration::MutatingWebhookConfiguration* old, FieldErrors& errors) {
-  object_meta(c.metadata, old ? &old->metadata : nullptr, false, names::dns1123_subdomain, errors);
+  object_meta(c.metadata, old ? &old->metadata : nullptr, false, names::dns1123_subdomain, errors, Path("metadata"), Finalizers::kAny);
   std::set<std::string> seen;
   for (size_t i = 0; i < c.webhooks.size(); ++i) {
     const Path at = Path("webhooks").index(i);

@@ -29,6 +29,10 @@ Status too_large_revision_error(uint64_t wanted, uint64_t current);
 Status unsupported_media_type_error(std::string_view supported);
 Status not_acceptable_error(std::string_view supported);
 Status path_not_found_error();
+// Where upstream keeps an object, which it tells in errors; `key` is the object's in the store.
+std::string registry_key(const schema::Resource& resource, std::string_view key);
+// Why an object of a kind that is not known is refused.
+std::string unregistered_kind(std::string_view kind, std::string_view version);
 
 Cause cause_invalid(std::string_view field, std::string_view value, std::string_view detail);
 Cause cause_forbidden(std::string_view field, std::string_view detail);

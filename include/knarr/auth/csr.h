@@ -19,6 +19,11 @@ struct CertificateRequest {
 // From PEM. Error: BadRequest with what is wrong, worded as upstream's.
 Result<CertificateRequest> read_certificate_request(const std::string& pem);
 
+// Whether it is one, signed with the key that it is about. Error: BadRequest in Go's words.
+Status check_certificate_request(const std::string& pem);
+// Whether it is nothing but certificates, at least one. Error: BadRequest in Go's words.
+Status check_certificates(const std::string& pem);
+
 struct SigningPolicy {
   std::vector<std::string> usages;  // as in CertificateSigningRequest.spec.usages
   std::chrono::seconds lifetime{};

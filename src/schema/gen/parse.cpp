@@ -158,9 +158,18 @@ class Parser {
     for (size_t i = 2; i < words.size(); ++i) {
       const std::string& w = words[i];
       if (w[0] == '#') {
-        size_t dot = w.find('.');
-        if (dot != std::string::npos) f.pb_outer = std::stoul(w.substr(1, dot - 1));
-        f.pb_number = std::stoul(w.substr(dot == std::string::npos ? 1 : dot + 1));
+        // #2.1: field 1 of the message that is field 2, and so on; one byte for each message around it, the outermost first.
+        size_t begin = 1;
+        for (unsigned shift = 0;; shift += 8) {
+          const size_t dot = w.find('.', begin);
+          const auto number = std::stoul(w.substr(begin, dot - begin));
+          if (dot == std::string::npos) {
+            f.pb_number = number;
+            break;
+          }
+          f.pb_outer |= number << shift;
+          begin = dot + 1;
+        }
       } else if (w == "set") {
         f.set = true;
       } else if (w == "atomic") {
@@ -187,6 +196,7 @@ class Parser {
       } else if (w.starts_with("enum(")) {
         f.enum_values = arguments(w);
         std::replace(f.enum_values.begin(), f.enum_values.end(), std::string("\"\""), std::string());
+        for (std::string& value : f.enum_values) std::replace(value.begin(), value.end(), '_', ' ');
       } else {
         fail("unknown flag " + w);
       }
