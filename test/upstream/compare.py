@@ -17,11 +17,13 @@ import time
 import yaml
 
 import admission_requests
+import battery_requests
 import apply_requests
 import flow_requests
 import form_requests
 import part_requests
 import crd_requests
+import extension_requests
 import auth_requests
 import kind_requests
 import validation_requests
@@ -32,41 +34,32 @@ from pair import HERE, Pair, differences
 KNOWN = [
     ("", "", ".description:"),  # documentation in our own words
     ("", "", "json parse error:"),  # texts of another JSON parser
-    ("", "", "error decoding patch:"),
-    ("", "", "is registered for version"),  # upstream adds a line of its own sources
-    ("GET", "/forms/", "406: Not Acceptable"), ("GET", "/forms/configmaps/a", ".details: UP {}"),  # upstream's router has words of its own
-    ("", "", "current: "),  # revisions differ
+    ("PATCH", "/compare/configmaps/a", "error decoding patch:"),
+    ("GET", "/forms/", "406: Not Acceptable"), ("GET", "/forms/", ".details: UP {}"),  # upstream's router has words of its own
     ("POST", "/forms/", "must be of type ConfigMap): yaml"),  # texts of another parser
-    ("PATCH", "/parts/pods/p", "pod updates may not change fields"),  # shown as a difference of Go structs
-    ("DELETE", "/forms/", ".metadata.continue"),  # a limit of deletions that ends exactly with them
     ("PATCH", "/applied/", "error converting YAML to JSON"),
-    ("", "", "patch: Invalid value:"), ("PATCH", "", ".details.causes[0].message"),  # the object's members stand in another order
-    ("PUT", "/configmaps/a", "StorageError"),  # upstream tells keys of its etcd
-    ("PUT", "/configmaps/a", "strconv.ParseUint"), ("PUT", "/configmaps/a", "UP 500 KN 400"), ("PUT", "/configmaps/a", ".reason:"),
-    ("GET", "/rbac.authorization.k8s.io/", '.manager: UP "kube-apiserver'),  # there the API server makes the default roles
-    ("POST", "/selfsubjectrulesreviews", ".nonResourceRules"),  # in the order of a Go map
-    ("", "", "credential-id"),
-    ("", "/jobs/good", "spec.template: Invalid value"), ("", "/jobs/good", '"field": "spec.template"'), ("", "/jobs/good", '"Invalid value: {\\"labels'),  # all of a pod as Go's structure
+    # An object that a patch was for, shown with its members in Go's order.
+    ("PATCH", "/parts/deployments/web/scale", "cannot unmarshal string into Go"), ("PATCH", "/crd/widgets/a?fieldValidation=Strict", "strict decoding error"),
+    # All of a pod as Go's structures.
+    ("PATCH", "/parts/pods/p", "pod updates may not change fields"), ("", "/jobs/good", "spec.template: Invalid value"), ("", "/jobs/good", '"Invalid value: {\\"labels'),
+    ("PUT", "/battery/jobs/battery", "spec.template: Invalid value"), ("PUT", "/battery/jobs/battery", '"Invalid value: {\\"labels'),
+    ("DELETE", "/forms/configmaps?labelSelector=x&limit=1&dryRun=All", ".metadata.continue"),  # a limit of deletions that ends exactly with them
     ("POST", "customresourcedefinitions", "only [Description Type"),  # shows a struct of upstream's own
-    ("", "example.com", ".managedFields[1].time"),  # upstream forgets when a scale was written
-    ("POST", "example.com", 'Warning: UP 299 - "unknown field \\"spec\\""'),  # of a version that is not served
-    ("POST", "/binding", ""),  # a proper 422 where upstream answers 500
+    ("POST", "/widgets", 'Warning: UP 299 - "unknown field \\"spec\\""'),  # of a version that is not served
     # What runs here and not beside upstream's API server alone, or the other way around: controllers.
-    ("", "/resourcequotas", ".status"), ("", "/resourcequotas", ".cells"),
-    ("", "/poddisruptionbudgets", ".status"), ("", "/poddisruptionbudgets", ".cells"),
-    ("", "/resourcequotas", "managedFields"), ("", "/poddisruptionbudgets", "managedFields"),
-    ("GET", "/kinds/events", ".items: UP"), ("GET", "/kinds/events", ".rows: UP"),
-    ("PATCH", "/controllerrevisions/", ""),  # upstream compares the bytes of the data, and a patch writes them anew
+    ("", "/kinds/resourcequotas", ".status"), ("GET", "/kinds/resourcequotas", ".cells"), ("", "/kinds/resourcequotas", "managedFields"),
+    ("", "/validation/resourcequotas", ".status"), ("", "/validation/resourcequotas", "managedFields"),
+    ("", "/kinds/poddisruptionbudgets", ".status"), ("GET", "/kinds/poddisruptionbudgets", ".cells"), ("", "/kinds/poddisruptionbudgets", "managedFields"),
+    ("", "/validation/poddisruptionbudgets", ".status"), ("", "/validation/poddisruptionbudgets", "managedFields"),
+    ("", "/flowschemas", ".status"), ("", "/flowschemas", ".cells"), ("", "/flowschemas", "managedFields"),
     ("POST", "/configmaps?dryRun=All", "X-Kubernetes-Pf-"),  # a body that is too large is refused before it is known whose it is
-    ("", "/apiservices", ".status"), ("", "/apiservices", ".cells"), ("", "/apiservices", "managedFields"),
-    # Upstream's rows show metadata of its internal version, which has other annotations; HPA v1's metrics stand in another order.
-    ("GET", "/daemonsets", "].object.metadata.annotations"), ("GET", "autoscaling/v1", "].object.metadata.annotations"),
-    ("GET", "autoscaling/v1", ".cells[2]"),
-    # An empty list that is stored as null is owned by nobody; a change through scale is owned since some time.
-    ("", "", ".f:endpoints"), ("", "/clusterroles", "managedFields"), ("", "/csinodes", "managedFields"), ("", "", "managedFields[1].time: UP null"),
+    ("", "/apiservices/v1.kinds.example.com", ".status"), ("GET", "/apiservices/v1.kinds.example.com", ".cells"), ("", "/apiservices/v1.kinds.example.com", "managedFields"),
+    ("PATCH", "/nodes/applied-n/status", ".spec."), ("PATCH", "/nodes/applied-n/status", ".metadata.managedFields"),
+    ("GET", "autoscaling/v1", ".cells[2]"),  # HPA v1's metrics stand in another order
+    # An empty list that is stored as null is owned by nobody.
+    ("", "/endpointslices", ".f:endpoints"), ("", "/csinodes", "managedFields"), ("", "/clusterroles", "f:rules"), ("", "/clusterroles/battery", "managedFields"),
+    ("PATCH", "/clusterroles/battery", "before-first-apply"), ("PATCH", "/csinodes/battery", "before-first-apply"),
     ("GET", "/api", ".serverAddress"),
-    ("POST", "/applied/pods", '.metadata.name: UP "g-'),  # generated
-    ("PATCH", "/nodes/applied-n/status", ".spec."), ("PATCH", "/nodes/applied-n/status", ".metadata.managedFields"),  # controllers of nodes
 ]
 
 JSON = {"Accept": "application/json", "Content-Type": "application/json"}
@@ -183,7 +176,7 @@ def requests():
 
 
 GROUPS = {"base": requests, "apply": apply_requests.requests, "forms": form_requests.requests, "parts": part_requests.requests, "auth": auth_requests.requests, "discovery": kind_requests.discovery, "kinds": kind_requests.requests, "services": kind_requests.services, "certificates": kind_requests.certificates,
-          "crd": crd_requests.requests, "workloads": workload_requests.requests, "validation": validation_requests.requests, "admission": admission_requests.requests, "flows": flow_requests.requests}
+          "crd": crd_requests.requests, "workloads": workload_requests.requests, "validation": validation_requests.requests, "extensions": extension_requests.requests, "battery": battery_requests.requests, "admission": admission_requests.requests, "flows": flow_requests.requests}
 
 
 def chosen_requests():
@@ -214,6 +207,8 @@ def cleaned(value):
         for key, member in value.items():
             if key == "managedFields" and isinstance(member, list):  # the times that order them may differ by a second
                 member = sorted(member, key=lambda m: [str(m.get(k)) for k in ("operation", "manager", "apiVersion", "subresource")])
+            if key == "nonResourceRules" and isinstance(member, list):  # in the order of a Go map
+                member = sorted(member, key=str)
             shared = key not in ("uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "lastTransitionTime", "continue", "token")
             out[key] = cleaned(member) if shared or not member else f"<{key}>"
         return out
@@ -222,6 +217,10 @@ def cleaned(value):
     if isinstance(value, str):
         value = re.sub(r"^\d+s$", "<age>", value)
         value = re.sub(r"10\.96\.\d+\.\d+", "<service address>", value)
+        value = re.sub(r"\b(g-|A_)[a-z0-9]{5}\b", r"\1<random>", value)  # names that were generated
+        value = re.sub(r'(resourceVersion\\*":\\*")\d+', r"\1<revision>", value)  # of an object in an error
+        value = re.sub(r"X509SHA256=[0-9a-f]{64}", "X509SHA256=<certificate>", value)
+        value = re.sub(r"(?<=, current: )\d+", "<revision>", value)
         value = re.sub(r"kube-api-access-[a-z0-9]{5}", "kube-api-access-<random>", value)
         value = re.sub(r"in record \(\d+\)", "in record (<revision>)", value)
         value = value.replace("kube-apiserver-1.36.3", "kube-apiserver")  # as upstream's calls itself after its binary
@@ -237,7 +236,7 @@ class Server:
 
     def send(self, method, path, body, headers):
         connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=self.context, timeout=30)
-        text = json.dumps(body) if isinstance(body, (dict, list)) else body
+        text = json.dumps(body, separators=(",", ":")) if isinstance(body, (dict, list)) else body  # as Go's clients write it
         connection.request(method, path, text, {**JSON, **headers})
         response = connection.getresponse()
         headers = dict(response.getheaders())

@@ -265,8 +265,9 @@ def requests():
     for collection in collections:
         names = [body["metadata"]["name"] for c, body in FIXTURES if c == collection]
         if "/namespaces/" in collection:  # the others hold what each server makes for itself
-            yield "GET", collection, None, {}
-            yield "GET", collection, None, TABLE
+            ours = "?fieldSelector=reason=R" if collection.endswith("/events") else ""  # controllers have others
+            yield "GET", collection + ours, None, {}
+            yield "GET", collection + ours, None, TABLE
         for name in names:
             yield "GET", f"{collection}/{name}", None, TABLE
     for collection, selector in SELECTED:
@@ -334,11 +335,15 @@ def certificates():
 
 def discovery():
     """Documents that say what is served."""
-    aggregated = {"Accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"}
+    form = ";g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+    aggregated = {"Accept": "application/json" + form}
     yield "GET", "/api", None, {}
     yield "GET", "/apis", None, {}
     yield "GET", "/api", None, aggregated
     yield "GET", "/apis", None, aggregated
+    for other in ("application/yaml" + form, "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList", "application/json;g=apidiscovery.k8s.io;v=v1;as=APIGroupDiscoveryList", "text/html"):
+        yield "GET", "/api", None, {"Accept": other}
+        yield "GET", "/apis", None, {"Accept": other}
     groups = {collection.split("/namespaces/")[0].rsplit("/", 1)[0] if "/namespaces/" not in collection else collection.split("/namespaces/")[0] for collection, _ in FIXTURES}
     for group in sorted(groups):
         yield "GET", group, None, {}
