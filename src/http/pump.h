@@ -59,6 +59,7 @@ class PumpLane {
   void note_stall(Connection& connection);
   void note(Connection& connection, MonoTime when);
   void enqueue(Connection& connection);
+  static void prefetch(const Connection& second, const Connection& next);
   void run_deadlines();
   int timeout() const;
   void close(Connection& connection);

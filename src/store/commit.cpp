@@ -16,6 +16,9 @@ constexpr Revision kReserve = 16384;
 constexpr size_t kBatchJobs = 512;
 constexpr size_t kBatchBytes = 8 << 20;
 
+// When objects hold so much less than they did, the memory goes back to the system.
+constexpr size_t kGivenBack = 4 << 20;
+
 // What an event keeps in memory that would not be there without it: the old version, the bytes that watchers encoded
 // from it (about as long as the value), and itself.
 size_t ring_cost(const Event& event) {
@@ -258,6 +261,13 @@ void StoreImpl::publish(const std::vector<EventPtr>& events, Revision last) {
   objects_ += objects;
   value_bytes_ += bytes;
   trim_rings(events, garbage);
+  peak_bytes_ = std::max<size_t>(peak_bytes_, value_bytes_);
+  if (peak_bytes_ - value_bytes_ >= kGivenBack) {
+    peak_bytes_ = value_bytes_;
+    Lock lock(background_mutex_);
+    trim_due_ = true;
+    background_wake_.notify_one();
+  }
 
   Lock lock(listeners_mutex_);
   for (const auto& [id, listener] : listeners_) listener(touched, last);

@@ -1,8 +1,10 @@
 #include "knarr/store/store.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "knarr/base/log.h"
 #include "store/store_impl.h"
@@ -129,6 +131,13 @@ void StoreImpl::start() {
 void StoreImpl::background() {
   Lock lock(background_mutex_);
   while (!stop_) {
+    // Many objects are gone. What they leave is scattered over the allocator's arenas, which keep it, each for itself.
+    if (std::exchange(trim_due_, false)) {
+      lock.unlock();
+      malloc_trim(0);
+      lock.lock();
+      continue;
+    }
     const TimePoint now = std::chrono::steady_clock::now();
     std::optional<CommitJob::Kind> work;
     if (maintenance_due_)

@@ -92,6 +92,7 @@ class StoreImpl : public Store {
   LazyWrites lazy_;
   std::deque<RingEntry> ring_order_;  // the events of all rings, oldest first
   size_t ring_bytes_ = 0;
+  size_t peak_bytes_ = 0;  // the most that objects held since memory was last given back to the system
 
   mutable Mutex deletions_mutex_;  // taken after tables' locks
   Deletions deletions_ KNARR_GUARDED_BY(deletions_mutex_);
@@ -110,6 +111,7 @@ class StoreImpl : public Store {
   std::optional<TimePoint> lazy_due_ KNARR_GUARDED_BY(background_mutex_);
   std::optional<TimePoint> retry_due_ KNARR_GUARDED_BY(background_mutex_);  // the journal is out of order
   bool maintenance_due_ KNARR_GUARDED_BY(background_mutex_) = false;
+  bool trim_due_ KNARR_GUARDED_BY(background_mutex_) = false;
   bool stop_ KNARR_GUARDED_BY(background_mutex_) = false;
   std::thread background_;
 
