@@ -94,7 +94,7 @@ class Impersonation {
       : authorizer_(authorizer), exchange_(exchange), wanted_(wanted) {}
 
   // OK: `out` is who the request is from now on. The ways are tried in turn; the first one's refusal is told.
-  Status run(auth::UserInfo& out) {
+  Status run(auth::UserInfo& out, std::string& permission) {
     Status first;
     for (const Mode mode :
          {Mode::kAssociatedNode, Mode::kArbitraryNode, Mode::kServiceAccount, Mode::kUserInfo, Mode::kLegacy}) {
@@ -102,6 +102,7 @@ class Impersonation {
       out = wanted_;
       Status status = check(mode, out);
       if (status.ok()) {
+        if (mode != Mode::kLegacy) permission = fmt::format("impersonate:{}", name_of(mode));
         add_group(out);
         return status;
       }
@@ -307,7 +308,7 @@ Status impersonate(auth::Authorizer* authorizer, Exchange& exchange) {
     return bad_request(fmt::format("requested {} without impersonating a user name", describe(wanted)));
   }
   auth::UserInfo user;
-  KNARR_RETURN_IF_ERROR(Impersonation(authorizer, exchange, wanted).run(user));
+  KNARR_RETURN_IF_ERROR(Impersonation(authorizer, exchange, wanted).run(user, exchange.impersonation));
   exchange.impersonator = std::exchange(exchange.user, std::move(user));
   return Status::OK();
 }
@@ -324,6 +325,7 @@ Status authorize(auth::Authorizer* authorizer, Exchange& exchange) {
   if (exchange.audit) {
     exchange.audit->annotate("authorization.k8s.io/decision", allowed ? "allow" : "forbid");
     exchange.audit->annotate("authorization.k8s.io/reason", answer.reason);
+    if (allowed) exchange.audit->reads(exchange);
   }
   return allowed ? Status::OK() : auth::forbidden(attributes, answer.reason);
 }

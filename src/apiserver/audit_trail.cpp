@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "admittance.h"
 #include "knarr/apiserver/document.h"
 #include "knarr/codec/time.h"
 #include "knarr/schema/machinery.h"
@@ -97,14 +98,32 @@ std::string answer_text(const http::Response& response, bool omit_managed_fields
   return text.ok() ? object_text(*text, omit_managed_fields) : std::string();
 }
 
-// Without the empty values that protobuf has where JSON has nothing.
+// What a request for something's end says of it, as upstream names that.
+std::string delete_options(const json::Document& sent) {
+  std::string out = R"({"kind":"DeleteOptions","apiVersion":"meta.k8s.io/__internal")";
+  if (sent.IsObject())
+    for (const auto& member : sent.GetObject()) {
+      const std::string_view name = json::view(member.name);
+      if (name == "kind" || name == "apiVersion") continue;
+      out += ',';
+      json::append_quoted(out, name);
+      out += ':' + json::dump(member.value);
+    }
+  return out += '}';
+}
+
+// As it was understood: with the defaults of its kind, and without the empty values that protobuf has where JSON has
+// nothing.
 std::string tidy_object(std::string_view text, const RequestInfo& info, bool omit_managed_fields) {
   auto document = json::parse(text);
   if (!document.ok()) return {};
+  if (info.verb == "delete" || info.verb == "deletecollection") return delete_options(*document);
   const schema::Resource* resource = schema::find_resource(info.group, info.version, info.resource);
   std::vector<std::string> unknown;
-  if (resource && info.subresource.empty() && document->IsObject())
+  if (resource && info.subresource.empty() && document->IsObject()) {
     (void)schema::normalize(*resource->type, *document, document->GetAllocator(), unknown);
+    schema::apply_defaults(*resource, *document, document->GetAllocator());
+  }
   if (omit_managed_fields) drop_managed_fields(*document);
   return json::dump(*document);
 }
@@ -118,6 +137,20 @@ std::string status_member(const http::Response& response) {
     if (const Value* details = json::find(*body, "details")) out += ",\"details\":" + json::dump(*details);
   }
   return out += fmt::format(",\"code\":{}}}", response.status);
+}
+
+std::string reference(const RequestInfo& info, std::string_view name, std::string_view ns, std::string_view uid = {},
+                      std::string_view revision = {}) {
+  std::string ref = ",\"objectRef\":{";
+  add(ref, "resource", info.resource);
+  add(ref, "namespace", ns);
+  add(ref, "name", name);
+  add(ref, "uid", uid);
+  add(ref, "apiGroup", info.group);
+  add(ref, "apiVersion", info.version);
+  add(ref, "resourceVersion", revision);
+  add(ref, "subresource", info.subresource);
+  return ref += '}';
 }
 
 }  // namespace
@@ -140,6 +173,7 @@ std::shared_ptr<AuditTrail> AuditTrail::begin(const AuditOptions& options, const
   trail->id_ = id;
   trail->received_ = trail->now();
   trail->annotations_ = exchange.user.audit;
+  trail->long_running_ = long_running(exchange.info);
   trail->describe(exchange);
   trail->record(AuditStage::kRequestReceived);
   return trail;
@@ -153,39 +187,35 @@ void AuditTrail::describe(const Exchange& exchange) {
   head_ += ",\"user\":" + user_json(exchange.user);
   middle_ = fmt::format(",\"sourceIPs\":{}", list(sources_of(request)));
   add(middle_, "userAgent", request.header("User-Agent").substr(0, 1024));
-  if (!info.resource_request) return;
-
-  std::string name = info.name, ns = info.ns, uid, revision;
-  if (!request.body.empty()) {
-    const auto body = body_as_json(request);
-    const bool patch = info.verb == "patch";
-    if (body.ok() && !patch) {
-      if (const auto object = json::parse(*body); object.ok() && object->IsObject()) {
-        if (name.empty()) name = meta_string(*object, "name");
-        if (ns.empty()) ns = meta_string(*object, "namespace");
-        uid = meta_string(*object, "uid");
-        revision = meta_string(*object, "resourceVersion");
-      }
-    }
-    if (decision_.level >= AuditLevel::kRequest && patch)
-      request_object_ = object_text(request.body, decision_.omit_managed_fields);
-    if (decision_.level >= AuditLevel::kRequest && !patch && body.ok())
-      request_object_ = tidy_object(*body, info, decision_.omit_managed_fields);
-  }
-  std::string ref = "{";
-  add(ref, "resource", info.resource);
-  add(ref, "namespace", ns);
-  add(ref, "name", name);
-  add(ref, "uid", uid);
-  add(ref, "apiGroup", info.group);
-  add(ref, "apiVersion", info.version);
-  add(ref, "resourceVersion", revision);
-  add(ref, "subresource", info.subresource);
-  middle_ += ",\"objectRef\":" + ref + "}";
+  if (info.resource_request) object_ = reference(info, info.name, info.ns);
 }
 
-void AuditTrail::impersonates(const auth::UserInfo& user) {
-  impersonated_ = ",\"impersonatedUser\":" + user_json(user);
+void AuditTrail::reads(const Exchange& exchange) {
+  const http::Request& request = exchange.request;
+  const RequestInfo& info = exchange.info;
+  if (!info.resource_request || request.body.empty()) return;
+  if (info.verb == "patch") {
+    if (decision_.level >= AuditLevel::kRequest)
+      request_object_ = object_text(request.body, decision_.omit_managed_fields);
+    return;
+  }
+  const auto body = body_as_json(request);
+  if (!body.ok()) return;
+  if (const auto object = json::parse(*body); object.ok() && object->IsObject()) {
+    object_ = reference(info, info.name.empty() ? meta_string(*object, "name") : std::string_view(info.name),
+                        info.ns.empty() ? meta_string(*object, "namespace") : std::string_view(info.ns),
+                        meta_string(*object, "uid"), meta_string(*object, "resourceVersion"));
+  }
+  if (decision_.level >= AuditLevel::kRequest)
+    request_object_ = tidy_object(*body, info, decision_.omit_managed_fields);
+}
+
+void AuditTrail::impersonates(const Exchange& exchange) {
+  impersonated_ = ",\"impersonatedUser\":" + user_json(exchange.user);
+  if (exchange.impersonation.empty()) return;
+  impersonated_ += ",\"authenticationMetadata\":{";
+  add(impersonated_, "impersonationConstraint", exchange.impersonation);
+  impersonated_ += '}';
 }
 
 void AuditTrail::record(AuditStage stage, const std::string& further) {
@@ -193,7 +223,7 @@ void AuditTrail::record(AuditStage stage, const std::string& further) {
   std::string line = fmt::format(R"({{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"{}","auditID":)",
                                  to_string(decision_.level));
   json::append_quoted(line, id_);
-  line += fmt::format(",\"stage\":\"{}\",{}{}{}{}", to_string(stage), head_, impersonated_, middle_, further);
+  line += fmt::format(",\"stage\":\"{}\",{}{}{}{}", to_string(stage), head_, impersonated_, middle_ + object_, further);
   line += fmt::format(",\"requestReceivedTimestamp\":\"{}\",\"stageTimestamp\":\"{}\"", received_, now());
   if (stage != AuditStage::kRequestReceived && !annotations_.empty()) {
     std::string told = "{";
@@ -231,6 +261,7 @@ void AuditTrail::answered(const http::Response& response) {
     const std::string object = answer_text(response, decision_.omit_managed_fields);
     if (!object.empty()) result_ += ",\"responseObject\":" + object;
   }
+  if (long_running_) record(AuditStage::kResponseStarted, result_);  // it was at its end as soon as it began
   record(AuditStage::kResponseComplete, result_);
 }
 

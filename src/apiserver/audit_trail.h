@@ -20,7 +20,8 @@ class AuditTrail {
 
   void annotate(const std::string& name, std::string_view text) { annotations_.insert_or_assign(name, text); }
   std::map<std::string, std::string>& annotations() { return annotations_; }
-  void impersonates(const auth::UserInfo& user);
+  void impersonates(const Exchange& exchange);
+  void reads(const Exchange& exchange);  // it is allowed: what its body says may be told from now on
   void refused_credentials();
   // The handler is done: the answer is complete, or what follows takes its time.
   void answered(const http::Response& response);
@@ -38,10 +39,12 @@ class AuditTrail {
   std::string id_, received_;
   std::string head_;          // members up to the user, without the stage
   std::string impersonated_;  // a member with its comma, or ""
-  std::string middle_;        // members from the addresses to the object
+  std::string middle_;        // members from the addresses to the client
+  std::string object_;        // what it is about
   std::string request_object_;
   std::map<std::string, std::string> annotations_;
   std::string result_;  // what the end of a long answer says of it
+  bool long_running_ = false;
   bool complete_ = false;
 };
 

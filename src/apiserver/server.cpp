@@ -184,7 +184,7 @@ ApiServerImpl::Next ApiServerImpl::authenticate(Exchange& exchange) {
 
 ApiServerImpl::Next ApiServerImpl::impersonate(Exchange& exchange) {
   const Status status = apiserver::impersonate(options_.authorizer.get(), exchange);
-  if (exchange.audit && exchange.impersonator) exchange.audit->impersonates(exchange.user);
+  if (exchange.audit && exchange.impersonator) exchange.audit->impersonates(exchange);
   return refuse_unless(exchange, status);
 }
 

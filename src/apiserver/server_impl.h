@@ -26,6 +26,7 @@ struct Exchange {
   std::optional<auth::UserInfo> impersonator;  // who speaks for `user`
   bool authenticated = false;
   MonoTime began{};
+  std::string impersonation = {};  // by which permission: "impersonate:user-info"; "": the old verb, or nobody
   std::shared_ptr<AuditTrail> audit = nullptr;  // when it is recorded; held by what goes on after the handler
   std::unique_ptr<flow::Ticket> ticket = nullptr;  // its seat; null while it needs none
 };

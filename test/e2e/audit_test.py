@@ -73,6 +73,16 @@ class AuditAnnotations(ClusterTest):
         self.assertEqual(told["authentication.k8s.io/legacy-token"], "system:serviceaccount:default:default")
         self.assertEqual(told["authentication.k8s.io/legacy-token-manual-secret"], "long")
 
+    def test_what_is_told_of_refused_and_of_empty_requests(self):
+        self.cluster.run("create", "configmap", "bobs", "--as", "bob", check=False)
+        self.assertEqual(self.events("bobs", "create"), [])  # it was not read
+        refused, = self.events(None, "create")
+        self.assertEqual((refused["impersonatedUser"]["username"], refused["authenticationMetadata"], refused["responseStatus"]["code"]),
+                         ("bob", {"impersonationConstraint": "impersonate:user-info"}, 403))
+        self.cluster.run("logs", "nowhere", check=False)
+        self.cluster.run("get", "--raw", "/api/v1/namespaces/default/pods/nowhere/log", check=False)
+        self.assertEqual(self.stages("nowhere", "get", "log"), [("ResponseStarted", 404), ("ResponseComplete", 404)])
+
     def stages(self, *arguments):
         return [(event["stage"], event["responseStatus"]["code"]) for event in self.events(*arguments)]
 
