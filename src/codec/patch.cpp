@@ -9,6 +9,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "knarr/codec/go_text.h"
+
 namespace knarr::patch {
 
 namespace {
@@ -304,9 +306,8 @@ void merge(json::Value& target, const json::Value& patch, json::Allocator& alloc
 
 Status apply_json(json::Value& target, const json::Value& patch, json::Allocator& alloc) {
   if (!patch.IsArray()) {
-    return bad_request(
-        "error decoding patch: json: cannot unmarshal the patch into Go value of type jsonpatch.Patch: it must be a "
-        "list");
+    return bad_request(fmt::format("error decoding patch: json: cannot unmarshal {} into Go value of type []handlers.jsonPatchOp",
+                                   json::go_json_kind(patch)));
   }
   if (patch.Size() > kMaxOperations) {
     return {413, reason::kRequestEntityTooLarge,
@@ -314,14 +315,18 @@ Status apply_json(json::Value& target, const json::Value& patch, json::Allocator
   }
   Applier applier(target, alloc);
   for (const json::Value& operation : patch.GetArray()) {
-    if (!operation.IsObject()) return bad_request("error decoding patch: each operation must be an object");
+    if (!operation.IsObject())
+      return bad_request(fmt::format("error decoding patch: json: cannot unmarshal {} into Go value of type handlers.jsonPatchOp",
+                                     json::go_json_kind(operation)));
     KNARR_RETURN_IF_ERROR(applier.apply(operation));
   }
   return Status::OK();
 }
 
 Status apply_merge(json::Value& target, const json::Value& patch, json::Allocator& alloc) {
-  if (!patch.IsObject()) return bad_request("error decoding patch: a merge patch must be a JSON object");
+  if (!patch.IsObject())
+    return bad_request(fmt::format("error decoding patch: json: cannot unmarshal {} into Go value of type map[string]interface {{}}",
+                                   json::go_json_kind(patch)));
   merge(target, patch, alloc);
   return Status::OK();
 }

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "knarr/codec/go_text.h"
 #include "knarr/schema/machinery.h"
 
 namespace knarr::schema {
@@ -31,8 +32,21 @@ Status does_not_apply(std::string message) {
   return status;
 }
 
+// What upstream has no code for.
+Status failed(std::string message) { return Status(500, "", std::move(message)); }
+
 Status no_merge_key(const Value& item, std::string_view key) {
-  return does_not_apply(fmt::format("map: {} does not contain declared merge key: {}", json::dump(item), key));
+  return failed(fmt::format("map: {} does not contain declared merge key: {}", json::go_text(item), key));
+}
+
+std::string element_kinds(const Value& target, const Value& change) {
+  return fmt::format("list element types are not identical: [{} {}]", json::go_text(target), json::go_text(change));
+}
+
+Status bad_directive(const Value& directive, const Value& patch) {
+  const std::string name = directive.IsString() ? json::go_text(directive)
+                                                : fmt::format("%!s({}={})", json::go_kind(directive), json::go_text(directive));
+  return failed(fmt::format("unknown patch type: {} in map: {}", name, json::go_text(patch)));
 }
 
 // How the members of an object are merged: by a Type, all alike (a map), or without knowledge.
@@ -203,7 +217,7 @@ class Merger {
     } else if (name == "delete") {
       target.SetObject();
     } else {
-      return does_not_apply(fmt::format("unknown patch type found: {}", json::dump(directive)));
+      return bad_directive(directive, patch);
     }
     return Status::OK();
   }
@@ -320,8 +334,8 @@ class Merger {
       if (!key.empty() && !json::find(item, key)) return no_merge_key(item, key);
       const auto at = wanted.of(item, key);
       if (!at || *at < least) {
-        return does_not_apply(fmt::format("The order in patch list:\n{}\n doesn't match {} list:\n{}\n",
-                                          json::dump(change), kElementOrder, json::dump(order)));
+        return failed(fmt::format("The order in patch list:\n{}\n doesn't match {} list:\n{}\n", json::go_text(change),
+                                  kElementOrder, json::go_text(order)));
       }
       least = *at;
     }
@@ -403,12 +417,12 @@ class Merger {
     const bool objects = sample.IsObject();
     for (const Value* side : {&target, &change}) {
       for (const Value& item : side->GetArray()) {
-        if (item.IsArray()) return does_not_apply("lists of lists are not supported");
-        if (item.IsObject() != objects) return does_not_apply("list elements are of different types");
+        if (sample.IsArray()) return does_not_apply("lists of lists are not supported");
+        if (json::go_kind(item) != json::go_kind(sample)) return failed(element_kinds(target, change));
       }
     }
     if (!objects) return primitives(target, change, deletes);
-    if (field.key.empty()) return does_not_apply("cannot merge lists without merge key");
+    if (field.key.empty()) return failed("cannot merge lists without merge key");
     return objects_by_key(field, target, change);
   }
 
@@ -446,9 +460,9 @@ class Merger {
       } else if (name == "replace") {
         replace = true;
       } else if (name == "merge") {
-        return does_not_apply("merging lists cannot yet be specified in the patch");
+        return failed("merging lists cannot yet be specified in the patch");
       } else {
-        return does_not_apply(fmt::format("unknown patch type found: {}", json::dump(*directive)));
+        return bad_directive(*directive, item);
       }
     }
     erase_items(change, [](Value& item) { return json::find(item, kDirective) != nullptr; });
@@ -482,7 +496,7 @@ class Merger {
 }  // namespace
 
 Status strategic_merge(const Type& type, Value& target, const Value& patch, Allocator& alloc) {
-  if (!patch.IsObject()) return bad_request("error decoding patch: a strategic merge patch must be a JSON object");
+  if (!patch.IsObject()) return bad_request(fmt::format("json: cannot unmarshal {} into Go value of type map[string]interface {{}}", json::go_json_kind(patch)));
   if (!target.IsObject()) target.SetObject();
   Value change = json::copy(patch, alloc);
   return Merger(alloc).object({&type, nullptr}, target, change);

@@ -78,8 +78,8 @@ void unfold_int_or_string(Value& schema, Allocator& alloc) {
     if (Value* below = json::find(schema, key)) unfold_int_or_string(*below, alloc);
 }
 
-void add_selectable_fields(Value& schema, const Resource& resource, Version version, Allocator& alloc) {
-  if (resource.field_selectors.empty() || version == Version::k2) return;
+void add_selectable_fields(Value& schema, const Resource& resource, Allocator& alloc) {
+  if (resource.field_selectors.empty()) return;
   Value fields(rapidjson::kArrayType);
   for (const std::string_view field : resource.field_selectors) {
     Value one(rapidjson::kObjectType);
@@ -92,7 +92,7 @@ void add_selectable_fields(Value& schema, const Resource& resource, Version vers
 // Version 2 cannot say everything, and its readers break on some of what it can.
 void reduce_to_version2(Value& schema) {
   if (!schema.IsObject()) return;
-  for (const std::string_view key : {"allOf", "oneOf", "anyOf", "not"}) json::remove(schema, key);
+  for (const std::string_view key : {"allOf", "oneOf", "anyOf", "not", "default"}) json::remove(schema, key);
   const bool nullable = flag(schema, "nullable"), preserve = flag(schema, "x-kubernetes-preserve-unknown-fields");
   json::remove(schema, "nullable");
   if (nullable) json::remove(schema, "type");
@@ -144,7 +144,7 @@ json::Document object_schema(const Resource& resource, const std::string& meta, 
     add_embedded(schema, meta, version, alloc);
   }
   add_kind(schema, resource, resource.kind, alloc);
-  add_selectable_fields(schema, resource, version, alloc);
+  add_selectable_fields(schema, resource, alloc);
   return schema;
 }
 
@@ -187,7 +187,7 @@ void Schemas::write_customs(Writer& out) const {
     json::set(items, "items", std::move(item), alloc);
     json::set(json::ensure_object(list, {"properties"}, alloc), "items", std::move(items), alloc);
     add_kind(list, *resource, resource->custom->list_kind(), alloc);
-    add_selectable_fields(list, *resource, version_, alloc);
+    add_selectable_fields(list, *resource, alloc);
     out.key(name_of(*resource, resource->custom->list_kind())).raw(json::dump(list));
   }
 }

@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
+#include <utility>
 
 #include "schema/openapi.h"
 
@@ -10,9 +10,6 @@ namespace knarr::schema::openapi {
 
 namespace {
 
-struct Parameter {
-  std::string_view name, type, doc;
-};
 constexpr Parameter kParameters[] = {
     {"allowWatchBookmarks", "boolean", "Whether the server may send events of type BOOKMARK on a watch."},
     {"continue", "string", "Where a list that was cut off goes on: metadata.continue of the part before."},
@@ -31,17 +28,19 @@ constexpr Parameter kParameters[] = {
     {"resourceVersion", "string", "From which state on the answer may come."},
     {"resourceVersionMatch", "string", "How resourceVersion is meant: NotOlderThan or Exact."},
     {"sendInitialEvents", "boolean", "Whether a watch begins with what is there."},
+    {"shardSelector", "string", "Only objects of one shard of all."},
     {"timeoutSeconds", "integer", "How long the request may take."},
     {"watch", "boolean", "Changes as they happen instead of a list."},
 };
 constexpr Parameter kPretty{"pretty", "string", "true: the answer is indented."};
-constexpr Parameter kName{"name", "string", "The object's name."};
-constexpr Parameter kNamespace{"namespace", "string", "The object's namespace."};
+constexpr Parameter kName{"name", "string", "The object's name.", "path"};
+constexpr Parameter kNamespace{"namespace", "string", "The object's namespace.", "path"};
+constexpr Parameter kPath{"path", "string", "What is asked for behind the proxy.", "path"};
 
 using Names = std::span<const std::string_view>;
 constexpr std::string_view kRead[] = {
     "allowWatchBookmarks",  "continue",          "fieldSelector",  "labelSelector", "limit", "resourceVersion",
-    "resourceVersionMatch", "sendInitialEvents", "timeoutSeconds", "watch"};
+    "resourceVersionMatch", "sendInitialEvents", "shardSelector", "timeoutSeconds", "watch"};
 constexpr std::string_view kWrite[] = {"dryRun", "fieldManager", "fieldValidation"};
 constexpr std::string_view kPatching[] = {"dryRun", "fieldManager", "fieldValidation", "force"};
 constexpr std::string_view kDelete[] = {"dryRun", "gracePeriodSeconds",
@@ -59,9 +58,31 @@ constexpr std::string_view kDeleteMany[] = {"continue",
                                             "resourceVersion",
                                             "resourceVersionMatch",
                                             "sendInitialEvents",
+                                            "shardSelector",
                                             "timeoutSeconds"};
+constexpr std::string_view kAtRevision[] = {"resourceVersion"};
 constexpr std::string_view kPatchTypes[] = {"application/json-patch+json", "application/merge-patch+json",
-                                            "application/strategic-merge-patch+json"};
+                                            "application/strategic-merge-patch+json", "application/apply-patch+yaml"};
+constexpr std::string_view kCustomPatchTypes[] = {"application/json-patch+json", "application/merge-patch+json",
+                                                  "application/apply-patch+yaml"};
+constexpr std::string_view kJson = "application/json", kYaml = "application/yaml",
+                           kProtobuf = "application/vnd.kubernetes.protobuf";
+constexpr std::string_view kForms[] = {kJson, kYaml, kProtobuf};
+constexpr std::string_view kCustomForms[] = {kJson, kYaml};
+constexpr std::string_view kStreams[] = {kJson, kYaml, kProtobuf, "application/json;stream=watch",
+                                         "application/vnd.kubernetes.protobuf;stream=watch"};
+constexpr std::string_view kAnything[] = {"*/*"};
+
+// DELETE answers the object instead of a Status.
+constexpr std::string_view kAnswerDeleted[] = {
+    "csidrivers.storage.k8s.io",      "csinodes.storage.k8s.io",
+    "deviceclasses.resource.k8s.io",  "persistentvolumeclaims",
+    "persistentvolumes",              "pods",
+    "podtemplates",                   "resourceclaims.resource.k8s.io",
+    "resourceclaimtemplates.resource.k8s.io", "resourcequotas",
+    "resourceslices.resource.k8s.io", "serviceaccounts",
+    "services",                       "storageclasses.storage.k8s.io",
+    "volumeattachments.storage.k8s.io", "volumeattributesclasses.storage.k8s.io"};
 
 // What a verb is called where, and what goes in and comes out.
 struct Verb {
@@ -91,62 +112,74 @@ const Type* type_of_kind(std::string_view group, std::string_view version, std::
   return nullptr;
 }
 
-std::string capitalized(std::string_view word) {
-  std::string out(word);
-  if (!out.empty() && out[0] >= 'a' && out[0] <= 'z') out[0] = static_cast<char>(out[0] - 'a' + 'A');
-  return out;
-}
-
-// rbac.authorization.k8s.io → RbacAuthorization; "" → Core.
-std::string group_words(std::string_view group) {
-  if (group.empty()) return "Core";
-  if (group.ends_with(".k8s.io")) group.remove_suffix(7);
-  std::string out;
-  while (!group.empty()) {
-    const size_t dot = std::min(group.find('.'), group.size());
-    out += capitalized(group.substr(0, dot));
-    group.remove_prefix(std::min(dot + 1, group.size()));
-  }
-  return out;
-}
-
 std::string tag_of(const Resource& resource) {
   std::string words = group_words(resource.group);
   words[0] = static_cast<char>(words[0] | 0x20);
   return fmt::format("{}_{}", words, resource.version);
 }
 
+template <typename T>
+void append(std::vector<T>& to, std::span<const T> more) {
+  to.insert(to.end(), more.begin(), more.end());
+}
+
+// What a stream's or a log's options are in the URL; only what is a scalar or a list of them can stand there.
+void append_options(std::vector<Parameter>& to, const Type& options) {
+  for (const Field& field : options.fields) {
+    if (field.name == "kind" || field.name == "apiVersion") continue;
+    const Shape shape = field.shape == Shape::kList ? field.element : field.shape;
+    const std::string_view type = shape == Shape::kBool                                ? "boolean"
+                                  : shape == Shape::kInt32 || shape == Shape::kInt64 ? "integer"
+                                  : shape == Shape::kString                            ? "string"
+                                                                                       : "";
+    if (!type.empty()) to.push_back({field.name, type, field.doc});
+  }
+}
+
 // Writes the paths of one resource.
 class Paths {
  public:
   Paths(Writer& out, Version version, Schemas& schemas, const Resource& resource)
-      : out_(out), v3_(version == Version::k3), schemas_(schemas), resource_(resource) {
+      : out_(out), version_(version), schemas_(schemas), resource_(resource) {
     root_ = resource.group.empty() ? fmt::format("/api/{}", resource.version)
                                    : fmt::format("/apis/{}/{}", resource.group, resource.version);
     id_ = group_words(resource.group) + capitalized(resource.version);
   }
 
   void write() {
-    const std::string scope = resource_.namespaced ? root_ + "/namespaces/{namespace}" : root_;
-    const std::string collection = fmt::format("{}/{}", scope, resource_.plural), object = collection + "/{name}";
-    if (resource_.namespaced && has(resource_.verbs, "list")) {
-      out_.key(fmt::format("{}/{}", root_, resource_.plural)).begin();
-      operation(kCollectionVerbs[0], id_ + std::string(resource_.kind) + "ForAllNamespaces", {});
-      path_parameters(false, false);
-      out_.end();
+    const std::string in_namespace = resource_.namespaced ? "/namespaces/{namespace}" : "";
+    const std::string collection = fmt::format("{}{}/{}", root_, in_namespace, resource_.plural);
+    const std::string object = collection + "/{name}", kind(resource_.kind);
+    const bool lists = has(resource_.verbs, "list"), watches = has(resource_.verbs, "watch") && !resource_.custom;
+    const std::string all = id_ + kind + (lists ? "ForAllNamespaces" : "");
+    if (resource_.namespaced && lists) {
+      std::vector<Operation> operations{operation(kCollectionVerbs[0], all, nullptr)};
+      finish(operations, false, false);
+      write_path(out_, version_, fmt::format("{}/{}", root_, resource_.plural), std::move(operations));
     }
-    const std::string what = id_ + (resource_.namespaced ? "Namespaced" : "") + std::string(resource_.kind);
+    const std::string what = id_ + (resource_.namespaced ? "Namespaced" : "") + kind;
     verbs(collection, kCollectionVerbs, resource_.verbs, what, false, nullptr);
     // Creating is the collection's verb.
     verbs(object, std::span(kObjectVerbs).first(4), resource_.verbs, what, true, nullptr);
     for (const Subresource& sub : resource_.subresources) {
-      verbs(fmt::format("{}/{}", object, sub.name), kObjectVerbs, sub.verbs, what + capitalized(sub.name), true, &sub);
+      const std::string path = fmt::format("{}/{}", object, sub.name), id = what + capitalized(sub.name);
+      if (sub.kind.ends_with("Options") && sub.name != "log") {
+        connections(path, id, sub, false);
+        if (sub.kind.ends_with("ProxyOptions")) connections(path + "/{path}", id + "WithPath", sub, true);
+      } else {
+        verbs(path, kObjectVerbs, sub.verbs, id, true, &sub);
+      }
     }
+    if (!watches) return;
+    const std::string watch = root_ + "/watch";
+    if (resource_.namespaced) this->watch(fmt::format("{}/{}", watch, resource_.plural), id_ + kind + "ListForAllNamespaces", false, false);
+    this->watch(fmt::format("{}{}/{}", watch, in_namespace, resource_.plural), what + "List", resource_.namespaced, false);
+    this->watch(fmt::format("{}{}/{}/{{name}}", watch, in_namespace, resource_.plural), what, resource_.namespaced, true);
   }
 
  private:
   Writer& out_;
-  bool v3_;
+  const Version version_;
   Schemas& schemas_;
   const Resource& resource_;
   std::string root_, id_;
@@ -160,158 +193,115 @@ class Paths {
     return resource_.custom ? schemas_.custom_reference(resource_, true)
                             : reference(type_of_kind(resource_.group, resource_.version, std::string(resource_.kind) + "List"));
   }
-  // Custom resources know no strategic merge.
-  Names patch_types() const { return resource_.custom ? Names(kPatchTypes).first(2) : Names(kPatchTypes); }
+
+  // What every operation of a path has.
+  void finish(std::vector<Operation>& operations, bool in_namespace, bool named, bool pretty = true) const {
+    for (Operation& operation : operations) {
+      if (named) operation.parameters.push_back(kName);
+      if (in_namespace) operation.parameters.push_back(kNamespace);
+      if (pretty) operation.parameters.push_back(kPretty);
+    }
+  }
 
   void verbs(const std::string& path, std::span<const Verb> known, std::span<const std::string_view> served,
              const std::string& what, bool named, const Subresource* sub) {
-    if (std::none_of(known.begin(), known.end(), [&](const Verb& verb) { return has(served, verb.name); })) return;
-    out_.key(path).begin();
+    std::vector<Operation> operations;
     for (const Verb& verb : known) {
       if (!has(served, verb.name)) continue;
       const bool collection = verb.name == "deletecollection";
-      operation(verb, collection ? id_ + "Collection" + what.substr(id_.size()) : what, sub);
+      operations.push_back(operation(verb, collection ? id_ + "Collection" + what.substr(id_.size()) : what, sub));
     }
-    path_parameters(resource_.namespaced, named);
-    out_.end();
+    if (operations.empty()) return;
+    finish(operations, resource_.namespaced, named);
+    write_path(out_, version_, path, std::move(operations));
   }
 
-  void operation(const Verb& verb, const std::string& what, const Subresource* sub) {
-    std::string_view group = resource_.group, version = resource_.version, kind = resource_.kind;
-    if (sub && !sub->kind.empty()) {
-      kind = sub->kind;
-      group = sub->group;
-      version = sub->version.empty() ? resource_.version : sub->version;
-    }
-    // Streams (exec, attach, port-forward, proxy) name their options as kind; they and logs answer no object.
-    const bool connects = sub && kind.ends_with("Options"), text = connects || (sub && sub->name == "log");
-    const bool own = !sub || (resource_.custom && kind == resource_.kind);
-    const std::string type = text ? "" : own ? object() : reference(type_of_kind(group, version, kind));
-    const bool deletes = verb.method == "delete", patches = verb.method == "patch", lists = verb.name == "list";
-    const std::string answer = lists ? list() : deletes ? reference(find_type("meta/v1.Status")) : type;
-
-    out_.key(verb.method).begin();
-    out_.member("operationId", connects ? "connect" + id_ + capitalized(verb.method) + what.substr(id_.size())
-                                        : std::string(verb.id) + what);
-    out_.key("tags").begin('[').string(tag_of(resource_)).end(']');
-    out_.member("x-kubernetes-action", connects ? "connect" : verb.action);
-    out_.key("x-kubernetes-group-version-kind")
-        .begin()
-        .member("group", group)
-        .member("kind", kind)
-        .member("version", version)
-        .end();
-    std::string body = patches ? schemas_.builtin("meta.v1.Patch") : "";
-    if (verb.method == "post" || verb.method == "put") body = type;
-    if (deletes) {
-      body = reference(find_type("meta/v1.DeleteOptions"));
-    }
-    parameters(connects ? Names() : verb.parameters, v3_ ? "" : body, !deletes);
-    if (v3_ && !body.empty()) request_body(body, patches, !deletes);
-    if (!v3_) {
-      if (patches) {
-        strings("consumes", patch_types());
-      } else {
-        out_.key("consumes").begin('[').string("*/*").end(']');
-      }
-      out_.key("produces").begin('[').string("application/json");
-      if (lists) out_.string("application/json;stream=watch");
-      out_.end(']');
-      out_.key("schemes").begin('[').string("https").end(']');
-    }
-    if (text) {
-      text_responses();
-    } else {
-      responses(verb, answer, lists);
-    }
-    out_.end();
+  Operation operation_of_kind(std::string_view method, std::string id, std::string_view action) const {
+    Operation out;
+    out.method = method;
+    out.id = std::move(id);
+    out.tag = tag_of(resource_);
+    out.action = action;
+    out.group = resource_.group, out.version = resource_.version, out.kind = resource_.kind;
+    append(out.consumes, Names(kAnything));
+    return out;
   }
 
-  void strings(std::string_view key, std::span<const std::string_view> texts) {
-    out_.key(key).begin('[');
-    for (std::string_view text : texts) out_.string(text);
-    out_.end(']');
+  void watch(const std::string& path, const std::string& what, bool in_namespace, bool named) {
+    Operation out = operation_of_kind("get", "watch" + what, named ? "watch" : "watchlist");
+    append_known(out, kRead);
+    append(out.produces, Names(kStreams));
+    out.answer = reference(find_type("meta/v1.WatchEvent"));
+    std::vector<Operation> operations{std::move(out)};
+    finish(operations, in_namespace, named);
+    write_path(out_, version_, path, std::move(operations));
   }
 
-  void parameter(const Parameter& parameter, std::string_view in) {
-    out_.begin().member("name", parameter.name).member("in", in).member("description", parameter.doc);
-    if (in == "path") out_.key("required").raw("true");
-    if (v3_) {
-      out_.key("schema").begin().member("type", parameter.type).key("uniqueItems").raw("true").end();
-    } else {
-      out_.member("type", parameter.type).key("uniqueItems").raw("true");
+  // Streams (exec, attach, port-forward, proxy): their options are the kind, and they answer no object.
+  void connections(const std::string& path, const std::string& what, const Subresource& sub, bool with_path) {
+    std::vector<Operation> operations;
+    const bool proxies = sub.kind.ends_with("ProxyOptions");
+    const Type* options = type_of_kind(resource_.group, resource_.version, sub.kind);
+    for (const auto& [verb, method] : std::initializer_list<std::pair<std::string_view, std::string_view>>{
+             {"get", "get"}, {"update", "put"}, {"create", "post"}, {"delete", "delete"}, {"get", "options"}, {"get", "head"}, {"patch", "patch"}}) {
+      if (!has(sub.verbs, verb) || (!proxies && (method == "options" || method == "head"))) continue;
+      Operation out = operation_of_kind(method, "connect" + id_ + capitalized(method) + what.substr(id_.size()), "connect");
+      out.kind = sub.kind;
+      append(out.produces, Names(kAnything));
+      if (options) append_options(out.parameters, *options);
+      if (with_path) out.parameters.push_back(kPath);
+      operations.push_back(std::move(out));
     }
-    out_.end();
+    finish(operations, resource_.namespaced, true, false);
+    write_path(out_, version_, path, std::move(operations));
   }
 
-  void parameters(Names names, const std::string& body, bool body_required) {
-    if (names.empty() && body.empty()) return;
-    out_.key("parameters").begin('[');
-    if (!body.empty()) {
-      out_.begin().member("name", "body").member("in", "body");
-      if (body_required) out_.key("required").raw("true");
-      out_.key("schema").begin().member("$ref", body).end().end();
-    }
+  static void append_known(Operation& to, Names names) {
     for (const Parameter& known : kParameters) {
-      if (has(names, known.name)) parameter(known, "query");
+      if (has(names, known.name)) to.parameters.push_back(known);
     }
-    out_.end(']');
   }
 
-  void path_parameters(bool in_namespace, bool named) {
-    out_.key("parameters").begin('[');
-    if (named) parameter(kName, "path");
-    if (in_namespace) parameter(kNamespace, "path");
-    parameter(kPretty, "query");
-    out_.end(']');
-  }
-
-  void content(std::string_view type, const std::string& schema) {
-    out_.key(type).begin().key("schema").begin().member("$ref", schema).end().end();
-  }
-
-  void request_body(const std::string& schema, bool patch, bool required) {
-    out_.key("requestBody").begin().key("content").begin();
-    if (patch) {
-      for (std::string_view type : patch_types()) content(type, schema);
-    } else {
-      content("*/*", schema);
+  Operation operation(const Verb& verb, const std::string& what, const Subresource* sub) const {
+    const bool custom = resource_.custom, log = sub && sub->name == "log";
+    const bool deletes = verb.method == "delete", patches = verb.method == "patch", lists = verb.name == "list";
+    Operation out = operation_of_kind(verb.method, std::string(verb.id) + what, verb.action);
+    std::string_view kind_version = resource_.version;
+    // The scale of a custom resource is told as of its own kind.
+    if (sub && !sub->kind.empty() && !log) {
+      kind_version = sub->version.empty() ? resource_.version : sub->version;
+      if (!custom) out.kind = sub->kind, out.group = sub->group, out.version = kind_version;
     }
-    out_.end();
-    if (required) out_.key("required").raw("true");
-    out_.end();
-  }
+    const bool own = !sub || log || sub->kind.empty() || (custom && sub->kind == resource_.kind);
+    const std::string type = own ? object() : reference(type_of_kind(sub->group, kind_version, sub->kind));
 
-  void response(std::string_view code, std::string_view doc, const std::string& schema, bool stream) {
-    out_.key(code).begin().member("description", doc);
-    if (!schema.empty()) {
-      if (v3_) {
-        out_.key("content").begin();
-        content("application/json", schema);
-        if (stream) content("application/json;stream=watch", schema);
-        out_.end();
-      } else {
-        out_.key("schema").begin().member("$ref", schema).end();
-      }
+    append_known(out, verb.parameters);
+    if (custom && verb.name == "get") append_known(out, kAtRevision);
+    if (log) append_options(out.parameters, *find_type("core/v1.PodLogOptions"));
+    if (patches) {
+      out.body = schemas_.builtin("meta.v1.Patch");
+      out.consumes.clear();
+      append(out.consumes, custom ? Names(kCustomPatchTypes) : Names(kPatchTypes));
+    } else if (deletes) {
+      out.body = reference(find_type("meta/v1.DeleteOptions"));
+    } else if (verb.method != "get") {
+      out.body = type;
     }
-    out_.end();
-  }
+    out.body_required = !deletes;
+    if (custom && !patches) out.consumes = {kJson, kYaml};
+    if (custom && verb.name == "deletecollection") {  // as upstream's builder of these documents has it
+      out.body.clear();
+      out.parameters.clear();
+      append_known(out, kRead);
+    }
 
-  void text_responses() {
-    out_.key("responses").begin().key("200").begin().member("description", "OK");
-    out_.raw(v3_ ? R"("content":{"*/*":{"schema":{"type":"string"}}})" : R"("schema":{"type":"string"})").end();
-    response("401", "Unauthorized", "", false);
-    out_.end();
-  }
-
-  void responses(const Verb& verb, const std::string& type, bool stream) {
-    out_.key("responses").begin();
-    response("200", "OK", type, stream);
-    const bool writes = verb.method == "post" || verb.method == "put" || verb.method == "patch";
-    if (writes) response("201", "Created", type, false);
-    if (verb.method == "post" || verb.name == "delete") response("202", "Accepted", type, false);
-    response("401", "Unauthorized", "", false);
-    out_.end();
+    if (log) out.produces = {"text/plain"};
+    append(out.produces, custom ? Names(kCustomForms) : lists ? Names(kStreams) : Names(kForms));
+    const bool shows_deleted = verb.name == "delete" && has(kAnswerDeleted, resource_.storage_name);
+    if (!log) out.answer = lists ? list() : deletes && !shows_deleted ? reference(find_type("meta/v1.Status")) : type;
+    if (verb.method == "post" || verb.method == "put" || (patches && !custom)) out.codes.push_back("201");
+    if (verb.method == "post" || verb.name == "delete") out.codes.push_back("202");
+    return out;
   }
 };
 

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "schema/openapi.h"
 
 namespace knarr::schema::openapi {
@@ -17,6 +19,7 @@ constexpr std::string_view kJson = "io.k8s.apiextensions-apiserver.pkg.apis.apie
 constexpr std::string_view kSchemaOrArray = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrArray";
 constexpr std::string_view kSchemaOrBool = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrBool";
 constexpr std::string_view kSchemaOrStrings = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaPropsOrStringArray";
+constexpr std::string_view kVersionInfo = "io.k8s.apimachinery.pkg.version.Info";
 constexpr std::string_view kPatch = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch";
 
 // A schema that no table has, in both versions, without its braces.
@@ -39,6 +42,9 @@ constexpr Builtin kBuiltins[] = {
     {kSchemaOrArray, "A JSON schema or several.", "", ""},
     {kSchemaOrBool, "A JSON schema, true or false.", "", ""},
     {kSchemaOrStrings, "A JSON schema or names.", "", ""},
+    {kVersionInfo, "What the server is.",
+     R"("type":"object","properties":{"buildDate":{"type":"string"},"compiler":{"type":"string"},"emulationMajor":{"type":"string"},"emulationMinor":{"type":"string"},"gitCommit":{"type":"string"},"gitTreeState":{"type":"string"},"gitVersion":{"type":"string"},"goVersion":{"type":"string"},"major":{"type":"string"},"minCompatibilityMajor":{"type":"string"},"minCompatibilityMinor":{"type":"string"},"minor":{"type":"string"},"platform":{"type":"string"}},"required":["major","minor","gitVersion","gitCommit","gitTreeState","buildDate","goVersion","compiler","platform"])",
+     R"("type":"object","properties":{"buildDate":{"type":"string","default":""},"compiler":{"type":"string","default":""},"emulationMajor":{"type":"string"},"emulationMinor":{"type":"string"},"gitCommit":{"type":"string","default":""},"gitTreeState":{"type":"string","default":""},"gitVersion":{"type":"string","default":""},"goVersion":{"type":"string","default":""},"major":{"type":"string","default":""},"minCompatibilityMajor":{"type":"string"},"minCompatibilityMinor":{"type":"string"},"minor":{"type":"string","default":""},"platform":{"type":"string","default":""}},"required":["major","minor","gitVersion","gitCommit","gitTreeState","buildDate","goVersion","compiler","platform"])"},
     {kPatch, "A change in the format that the Content-Type names.", R"("type":"object")", R"("type":"object")"},
 };
 
@@ -73,6 +79,47 @@ std::string_view zero_default(Shape shape) {
     default:
       return "";
   }
+}
+
+// Fields that may be left out and are declared to have their zero value then.
+struct TypeField {
+  std::string_view type, field;
+};
+constexpr TypeField kDeclaredZeros[] = {
+    {"autoscaling/v1.ScaleSpec", "replicas"},
+    {"core/v1.AzureDiskVolumeSource", "readOnly"},
+    {"core/v1.ConfigMapEnvSource", "name"},
+    {"core/v1.ConfigMapKeySelector", "name"},
+    {"core/v1.ConfigMapProjection", "name"},
+    {"core/v1.ConfigMapVolumeSource", "name"},
+    {"core/v1.FileKeySelector", "optional"},
+    {"core/v1.GRPCAction", "service"},
+    {"core/v1.LocalObjectReference", "name"},
+    {"core/v1.ReplicationControllerSpec", "minReadySeconds"},
+    {"core/v1.SecretEnvSource", "name"},
+    {"core/v1.SecretKeySelector", "name"},
+    {"core/v1.SecretProjection", "name"},
+};
+
+// Types of which one member at most is set.
+struct Union {
+  std::string_view type, extension;
+};
+constexpr Union kUnions[] = {
+    {"core/v1.AppArmorProfile", R"([{"discriminator":"type","fields-to-discriminateBy":{"localhostProfile":"LocalhostProfile"}}])"},
+    {"core/v1.PodSchedulingGroup", R"([{"fields-to-discriminateBy":{"podGroupName":"PodGroupName"}}])"},
+    {"core/v1.SeccompProfile", R"([{"discriminator":"type","fields-to-discriminateBy":{"localhostProfile":"LocalhostProfile"}}])"},
+    {"flowcontrol/v1.LimitResponse", R"([{"discriminator":"type","fields-to-discriminateBy":{"queuing":"Queuing"}}])"},
+    {"flowcontrol/v1.PriorityLevelConfigurationSpec",
+     R"([{"discriminator":"type","fields-to-discriminateBy":{"exempt":"Exempt","limited":"Limited"}}])"},
+    {"flowcontrol/v1.Subject",
+     R"([{"discriminator":"kind","fields-to-discriminateBy":{"group":"Group","serviceAccount":"ServiceAccount","user":"User"}}])"},
+};
+
+bool declares_zero(const Type& type, const Field& field) {
+  if (!field.omit_empty && !field.pointer) return true;
+  return std::any_of(std::begin(kDeclaredZeros), std::end(kDeclaredZeros),
+                     [&](const TypeField& known) { return known.type == type.name && known.field == field.name; });
 }
 
 void write_strings(Writer& out, std::string_view key, std::span<const std::string_view> texts) {
@@ -168,9 +215,9 @@ void Schemas::write_reference(Writer& out, std::string_view name, bool describes
 
 void Schemas::write_shape(Writer& out, const Field& field, Shape shape, bool element) const {
   if (const auto name = builtin_of(shape, field.any); !name.empty()) {
-    write_reference(out, name, !element, false);
+    write_reference(out, name, !element && !field.doc.empty(), false);
   } else if (shape == Shape::kObject && field.type) {
-    write_reference(out, definition_name(*field.type), !element, element || !field.pointer);
+    write_reference(out, definition_name(*field.type), !element && !field.doc.empty(), element || !field.pointer);
   } else if (shape == Shape::kList) {
     out.member("type", "array").key("items").begin();
     write_shape(out, field, element ? field.inner : field.element, true);
@@ -188,13 +235,14 @@ void Schemas::write_shape(Writer& out, const Field& field, Shape shape, bool ele
   }
 }
 
-void Schemas::write_field(Writer& out, const Field& field) const {
+void Schemas::write_field(Writer& out, const Type& type, const Field& field) const {
   out.begin();
   if (!field.doc.empty()) out.member("description", field.doc);
   write_shape(out, field, field.shape, false);
-  if (!field.default_json.empty()) {
+  // Version 2 has no defaults.
+  if (version_ == Version::k3 && !field.default_json.empty()) {
     out.key("default").raw(field.default_json);
-  } else if (version_ == Version::k3 && field.required && !field.pointer && !zero_default(field.shape).empty()) {
+  } else if (version_ == Version::k3 && !zero_default(field.shape).empty() && declares_zero(type, field)) {
     out.key("default").raw(zero_default(field.shape));
   }
   switch (field.list) {
@@ -228,7 +276,7 @@ void Schemas::write_type(Writer& out, const Type& type) const {
     out.key("properties").begin();
     for (const Field& field : type.fields) {
       out.key(field.name);
-      write_field(out, field);
+      write_field(out, type, field);
     }
     out.end();
   }
@@ -238,11 +286,18 @@ void Schemas::write_type(Writer& out, const Type& type) const {
   }
   if (!required.empty()) write_strings(out, "required", required);
   if (type.atomic) out.member("x-kubernetes-map-type", "atomic");
-  if (!type.kind.empty()) {
-    out.key("x-kubernetes-group-version-kind").begin('[').begin();
-    out.member("group", type.group).member("kind", type.kind).member("version", type.version);
-    out.end().end(']');
+  const bool everywhere = type.name == "meta/v1.DeleteOptions" || type.name == "meta/v1.WatchEvent";
+  if (everywhere || !type.kind.empty()) {
+    out.key("x-kubernetes-group-version-kind").begin('[');
+    const GroupVersion own{type.group, type.version};
+    for (const auto& [group, version] : everywhere ? std::span<const GroupVersion>(groups_) : std::span(&own, 1)) {
+      const std::string_view kind = type.kind.empty() ? type.name.substr(type.name.rfind('.') + 1) : type.kind;
+      out.begin().member("group", group).member("kind", kind).member("version", version).end();
+    }
+    out.end(']');
   }
+  for (const Union& known : kUnions)
+    if (known.type == type.name) out.key("x-kubernetes-unions").raw(known.extension);
   out.end();
 }
 

@@ -136,8 +136,7 @@ void print_binding(const Value& binding, Row& row) {
   for (const Value& subject : items(binding, "subjects")) {
     const std::string_view kind = json::get_string(subject, "kind"), name = json::get_string(subject, "name");
     if (kind == "ServiceAccount") {
-      const std::string_view ns = json::get_string(subject, "namespace");
-      accounts.push_back(ns.empty() ? std::string(name) : fmt::format("{}/{}", ns, name));
+      accounts.push_back(fmt::format("{}/{}", json::get_string(subject, "namespace"), name));
     } else if (kind == "User" || kind == "Group") {
       (kind == "User" ? users : groups).emplace_back(name);
     }

@@ -2,6 +2,7 @@
 // Pure functions; thread-safe.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,10 +60,11 @@ void print_row(const Resource& resource, const json::Value& object, WallTime now
 std::string field_value(const Resource& resource, const json::Value& object, std::string_view field);
 
 // OpenAPI documents as JSON text, made from the tables anew each time: keep them. v3: one for each group version ("api/v1",
-// "apis/apps/v1"); "" for one that is not served.
+// "apis/apps/v1") and each document of discovery ("apis", "apis/apps"); "" for one that is not served.
 std::string openapi_v2(const Catalog& catalog = {});
-std::string openapi_v3(const Catalog& catalog, std::string_view group_version);
+std::string openapi_v3(const Catalog& catalog, std::string_view name);
 std::string openapi_v3(std::string_view group_version);  // of the built-in resources
+std::set<std::string> openapi_v3_names(const Catalog& catalog);
 // A version 2 document's text as protobuf (application/com.github.proto-openapi.spec.v2@v1.0+protobuf), as Go clients read it.
 std::string openapi_v2_protobuf(std::string_view text);
 

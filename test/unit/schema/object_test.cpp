@@ -1,6 +1,8 @@
 #include "knarr/schema/object.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <set>
 
 #include "knarr/schema/api.h"
 #include "knarr/schema/type.h"
@@ -113,12 +115,19 @@ TEST_CASE("tables: types and resources are found by name") {
 }
 
 TEST_CASE("everything that clients can see is documented") {
+  // But for members whose schemas have nothing beside their $ref in upstream's OpenAPI documents.
+  const std::pair<std::string_view, std::set<std::string_view>> bare[] = {
+      {"apiextensions/v1.JSONSchemaProps", {"items", "not", "additionalProperties", "additionalItems", "externalDocs", "example"}},
+      {"networking/v1.IngressRule", {"http"}}};
   for (const schema::Type* type : schema::types()) {
     INFO(type->name);
     CHECK_FALSE(type->doc.empty());
     for (const schema::Field& field : type->fields) {
       INFO(field.name);
-      CHECK_FALSE(field.doc.empty());
+      const bool is_bare = std::any_of(std::begin(bare), std::end(bare), [&](const auto& of) {
+        return of.first == type->name && of.second.contains(field.name);
+      });
+      CHECK(field.doc.empty() == is_bare);
     }
   }
   for (const schema::Resource& resource : schema::resources()) {

@@ -72,6 +72,70 @@ TEST_CASE("openapi: version 3 of a group version", "[openapi]") {
   CHECK(openapi_v3("apis/nothing/v1").empty());
 }
 
+TEST_CASE("openapi: operations as upstream writes them", "[openapi]") {
+  const auto spec = document(openapi_v3("api/v1"));
+  const auto& paths = at(spec, {"paths"});
+  const auto names = [](const json::Value& item) {
+    std::string out;
+    if (const json::Value* parameters = json::find(item, "parameters"))
+      for (const auto& parameter : parameters->GetArray()) out.append(json::get_string(parameter, "name")).append(" ");
+    return out;
+  };
+  const std::string lists =
+      "allowWatchBookmarks continue fieldSelector labelSelector limit pretty resourceVersion resourceVersionMatch "
+      "sendInitialEvents shardSelector timeoutSeconds watch ";
+  // What all operations of a path take stands beside them, so that a single one's stand there.
+  const std::tuple<const char*, const char*, std::string, std::string> cases[] = {
+      {"/api/v1/pods", "get", lists, ""},
+      {"/api/v1/namespaces/{namespace}/pods/{name}", "get", "name namespace pretty ", ""},
+      {"/api/v1/namespaces/{namespace}/pods/{name}", "put", "name namespace pretty ", "dryRun fieldManager fieldValidation "},
+      {"/api/v1/namespaces/{namespace}/pods/{name}/exec", "post", "command container name namespace stderr stdin stdout tty ", ""},
+      {"/api/v1/namespaces/{namespace}/pods/{name}/proxy/{path}", "head", "name namespace path path ", ""},
+      {"/api/v1/watch/pods", "get", lists, ""},
+      {"/api/v1/", "get", "", ""},
+  };
+  for (const auto& [path, method, shared, own] : cases) {
+    INFO(path << " " << method);
+    CHECK(names(at(paths, {path})) == shared);
+    CHECK(names(at(paths, {path, method})) == own);
+  }
+  CHECK(json::get_string(at(paths, {"/api/v1/watch/namespaces/{namespace}/pods/{name}", "get"}), "operationId") ==
+        "watchCoreV1NamespacedPod");
+  const auto& deleted = at(paths, {"/api/v1/namespaces/{namespace}/pods/{name}", "delete", "responses", "200", "content"});
+  CHECK(deleted.MemberCount() == 3);
+  CHECK(json::dump(deleted).find("core.v1.Pod\"") != std::string::npos);
+}
+
+TEST_CASE("openapi: schemas as upstream writes them", "[openapi]") {
+  const auto spec = document(openapi_v3("apis/apps/v1"));
+  const auto& schemas = at(spec, {"components", "schemas"});
+  const auto text = [&](std::initializer_list<std::string_view> path) { return json::dump(at(schemas, path)); };
+  CHECK(text({"io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions", "x-kubernetes-group-version-kind"}) ==
+        R"([{"group":"","kind":"DeleteOptions","version":"v1"},{"group":"apps","kind":"DeleteOptions","version":"v1"}])");
+  CHECK(text({"io.k8s.api.core.v1.SeccompProfile", "x-kubernetes-unions"}) ==
+        R"([{"discriminator":"type","fields-to-discriminateBy":{"localhostProfile":"LocalhostProfile"}}])");
+  CHECK(text({"io.k8s.api.core.v1.LocalObjectReference", "properties", "name", "default"}) == R"("")");
+  CHECK(text({"io.k8s.api.core.v1.ContainerPort", "properties", "protocol", "default"}) == R"("TCP")");
+  CHECK_FALSE(json::find(schemas, {"io.k8s.api.core.v1.ContainerRestartRule", "properties", "action", "default"}));
+  const auto csr = document(openapi_v3("apis/certificates.k8s.io/v1"));
+  CHECK(json::dump(csr).find(R"("cert sign","client auth")") != std::string::npos);
+  // Version 2 has no defaults.
+  const auto version2 = document(openapi_v2());
+  CHECK_FALSE(json::find(version2, {"definitions", "io.k8s.api.core.v1.ContainerPort", "properties", "protocol", "default"}));
+}
+
+TEST_CASE("openapi: documents of discovery", "[openapi]") {
+  const auto names = openapi_v3_names({});
+  for (const char* name : {"api", "apis", "api/v1", "apis/apps", "apis/apps/v1", "version", "openid/v1/jwks"}) {
+    INFO(name);
+    CHECK(names.contains(name));
+    CHECK(document(openapi_v3(name)).IsObject());
+  }
+  const auto group = document(openapi_v3("apis/rbac.authorization.k8s.io"));
+  CHECK(json::get_string(at(group, {"paths", "/apis/rbac.authorization.k8s.io/", "get"}), "operationId") ==
+        "getRbacAuthorizationAPIGroup");
+}
+
 TEST_CASE("openapi: version 2 has all groups", "[openapi]") {
   const auto spec = document(openapi_v2());
   const auto& definitions = at(spec, {"definitions"});
