@@ -66,6 +66,7 @@ void answer_status(http::Response& response, const Status& status, std::string_v
 void answer_no_such_path(http::Response& response) {
   response.status = 404;
   response.set_header("Content-Type", "text/plain; charset=utf-8");
+  response.set_header("X-Content-Type-Options", "nosniff");
   response.body = "404 page not found\n";
 }
 

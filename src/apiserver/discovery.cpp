@@ -225,8 +225,9 @@ std::string aggregated(const Catalog& catalog, bool core) {
 }
 
 std::string root_paths(const Catalog& catalog) {
-  std::vector<std::string> paths = {"/api",        "/apis",       "/healthz", "/livez",  "/metrics",
-                                    "/openapi/v2", "/openapi/v3", "/readyz",  "/version"};
+  std::vector<std::string> paths = {"/.well-known/openid-configuration", "/api", "/apis", "/apis/", "/healthz", "/livez",
+                                    "/metrics", "/openapi/v2", "/openapi/v3", "/openapi/v3/", "/openid/v1/jwks", "/readyz",
+                                    "/version"};
   for (const bool core : {true, false}) {
     for (const Group& group : groups(catalog, core)) {
       if (!core) paths.push_back(fmt::format("/apis/{}", group.name));
@@ -235,10 +236,7 @@ std::string root_paths(const Catalog& catalog) {
     }
   }
   std::sort(paths.begin(), paths.end());
-  Writer out;
-  out.open('{').key("paths").open('[');
-  for (const std::string& path : paths) out.text(path);
-  return out.close(']').close('}').take();
+  return fmt::format("{{\n  \"paths\": [\n    \"{}\"\n  ]\n}}", fmt::join(paths, "\",\n    \""));
 }
 
 void answer_aggregated(const http::Request& request, http::Response& response, const Documents::Document& document,
@@ -263,7 +261,11 @@ bool serve_discovery(const http::Request& request, http::Response& response, Doc
   if (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
   const bool top = path == "/api" || path == "/apis";
   std::function<std::string()> make;
-  if (path == "/") make = [&] { return root_paths(catalog); };
+  if (path == "/") {  // the same for whoever asks
+    response.set_header("Content-Type", "application/json");
+    response.body = documents.get("/", catalog.number(), [&] { return root_paths(catalog); })->text;
+    return true;
+  }
   if (path == "/api") make = [&] { return core_versions(catalog, external_address); };
   if (path == "/apis") make = [&] { return group_list(catalog); };
   for (const bool core : {true, false}) {

@@ -22,12 +22,13 @@ void answer_text(http::Response& response, int code, std::string text) {
   response.body = std::move(text);
 }
 
-// The group versions that are served, each with the number of the state that its document describes.
-std::map<std::string, uint64_t> group_versions(const schema::Catalog& catalog) {
+// The OpenAPI documents that are served, each with the number of the state that its document describes.
+std::map<std::string, uint64_t> openapi_documents(const schema::Catalog& catalog) {
   std::map<std::string, uint64_t> out;
   for (const schema::ResourceRef& r : catalog.resources())
     out.try_emplace(r->group.empty() ? fmt::format("api/{}", r->version) : fmt::format("apis/{}/{}", r->group, r->version),
                     catalog.number_of(r->group, r->version));
+  for (const std::string& name : schema::openapi_v3_names(catalog)) out.try_emplace(name, 0);  // what never changes
   return out;
 }
 
@@ -81,8 +82,15 @@ bool serve_health(const http::Request& request, http::Response& response, const 
       failed.push_back(check.name);
     }
   }
+  std::vector<std::string> unmatched;
+  for (const std::string_view check : excluded) {
+    const bool known = std::any_of(checks.begin(), checks.end(), [&](const Check& c) { return c.name == check && (!only_live || c.live); });
+    if (!known) unmatched.push_back(fmt::format("\"{}\"", check));
+  }
+  if (!unmatched.empty())
+    report += fmt::format("warn: some health checks cannot be excluded: no matches for {}\n", fmt::join(unmatched, ", "));
   const std::string_view name = endpoint.substr(1);
-  if (!wanted.empty() && !found) {
+  if (slash != std::string_view::npos && (wanted.empty() || !found)) {
     answer_text(response, 404, fmt::format("404 page not found\n"));
   } else if (!failed.empty()) {
     answer_text(response, 500, fmt::format("{}{} check failed\n", report, name));
@@ -128,7 +136,7 @@ bool serve_openapi(const http::Request& request, http::Response& response, Docum
                     *documents.get("openapi v2", catalog.number(), [&] { return schema::openapi_v2(catalog); }));
     return true;
   }
-  const auto known = group_versions(catalog);
+  const auto known = openapi_documents(catalog);
   const auto document_of = [&](const std::string& group_version) {
     return documents.get("openapi v3 " + group_version, known.at(group_version),
                          [&] { return schema::openapi_v3(catalog, group_version); });

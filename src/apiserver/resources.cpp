@@ -133,11 +133,10 @@ bool rest_serves(std::string_view subresource) {
   return std::find(std::begin(kServed), std::end(kServed), subresource) != std::end(kServed);
 }
 
-bool is_builtin(const RequestInfo& info) {
+// Below /api and the groups that are built in, a path that leads nowhere gets a Status; elsewhere, a text.
+bool is_builtin_group(std::string_view group) {
   const auto all = schema::resources();
-  return std::any_of(all.begin(), all.end(), [&](const schema::Resource& r) {
-    return r.group == info.group && r.version == info.version;
-  });
+  return std::any_of(all.begin(), all.end(), [&](const schema::Resource& r) { return r.group == group; });
 }
 
 // What the path names, if it is served and has that verb.
@@ -151,6 +150,15 @@ Result<Target> find_target(const schema::Registry& registry, const RequestInfo& 
   target.name = info.name;
   const bool of_itself = !resource.namespaced && resource.storage_name == "namespaces";
   if (!resource.namespaced && !info.ns.empty() && !of_itself) return path_not_found_error();
+  const bool across = info.verb == "list" || info.verb == "watch";
+  // Paths that lead nowhere: an object's without its namespace, or of a resource whose objects are only sent.
+  if (!info.name.empty() && !across) {
+    constexpr std::string_view kOfObjects[] = {"get", "update", "patch", "delete"};
+    const bool has_objects = !info.subresource.empty() ||
+        std::any_of(std::begin(kOfObjects), std::end(kOfObjects), [&](std::string_view verb) { return contains(resource.verbs, verb); });
+    if (!has_objects || (resource.namespaced && info.ns.empty())) return path_not_found_error();
+  }
+  if (resource.namespaced && info.ns.empty() && !contains(resource.verbs, "list")) return path_not_found_error();
   if (!info.subresource.empty()) {
     const schema::Subresource* sub = find_subresource(resource, info.subresource);
     if (!sub && resource.custom) return not_found_error(resource, info.name);
@@ -162,7 +170,6 @@ Result<Target> find_target(const schema::Registry& registry, const RequestInfo& 
   const bool of_collection =
       info.verb == "list" || info.verb == "watch" || info.verb == "create" || info.verb == "deletecollection";
   if (of_collection && info.verb != "create") target.name = {};
-  const bool across = info.verb == "list" || info.verb == "watch";
   if (resource.namespaced && info.ns.empty() && !across)
     return resource.custom ? path_not_found_error() : method_not_allowed();
   if (info.verb == "create" && info.subresource.empty() && !info.name.empty()) return method_not_allowed();
@@ -179,6 +186,7 @@ class ResourceRequest {
     const schema::Custom* custom = target_.resource->custom;
     const std::string_view deprecation = custom ? custom->deprecation() : schema::deprecation(*target_.resource);
     if (!deprecation.empty()) add_warnings(response_, {std::string(deprecation)});
+    if (!deprecation.empty() && exchange_.audit && !custom) exchange_.audit->annotate("k8s.io/deprecated", "true");
     if (custom && custom->webhook_conversion() && !target_.resource->storage)
       return internal_error(fmt::format(
           "conversion webhook for {}/{}, Kind={} failed: this server does not call conversion webhooks, only version {} is served",
@@ -187,7 +195,6 @@ class ResourceRequest {
     const Forms forms = exchange_.info.verb == "watch" ? (plain_only ? Forms::kCustomStream : Forms::kStream)
                                                        : (plain_only ? Forms::kCustom : Forms::kMeta);
     KNARR_ASSIGN(output_, negotiate_output(request_, forms));
-    if (!deprecation.empty() && exchange_.audit && !custom) exchange_.audit->annotate("k8s.io/deprecated", "true");
     KNARR_RETURN_IF_ERROR(check_form());
     const std::string& verb = exchange_.info.verb;
     if (verb == "get") return get();
@@ -317,13 +324,13 @@ class ResourceRequest {
     KNARR_ASSIGN(const DeleteParams params, delete_params(request_, context));
     KNARR_ASSIGN(const ListParams selection, list_params(request_));
     KNARR_ASSIGN(ListAnswer removed, rest_.remove_collection(context, target_, selection, params));
+    add_warnings(response_, context.warnings);
     return answer_list(std::move(removed));
   }
 
   // Warnings go out beside errors too.
   Status finish(const RequestContext& context, const Result<Answer>& result) {
     if (result.ok()) return answer(context, *result);
-    add_warnings(response_, context.warnings);
     add_warnings(response_, context.warnings);
     return result.status();
   }
@@ -338,11 +345,23 @@ class ResourceRequest {
 
 }  // namespace
 
+void answer_missing_path(const http::Request& request, http::Response& response) {
+  constexpr std::string_view kCore = "/api/", kGroups = "/apis/";
+  const std::string_view path = request.path;
+  const size_t end = std::min(path.find('/', kGroups.size()), path.size());
+  const bool in_group = path.starts_with(kGroups) && end < path.size() && is_builtin_group(path.substr(kGroups.size(), end - kGroups.size()));
+  if (path.starts_with(kCore) || in_group) {
+    answer_status(response, path_not_found_error());
+  } else {
+    answer_no_such_path(response);
+  }
+}
+
 void serve_resource(Rest& rest, NodeProxy* nodes, Exchange& exchange) {
   auto target = find_target(rest.registry(), exchange.info);
   if (!target.ok()) {
     // Upstream knows no path of a custom resource that is not served, so that there is no Status either.
-    if (target.status().code() == 404 && target.status().details().kind.empty() && !is_builtin(exchange.info))
+    if (target.status().code() == 404 && target.status().details().kind.empty() && !is_builtin_group(exchange.info.group))
       return answer_no_such_path(exchange.response);
     return answer_status(exchange.response, target.status());
   }

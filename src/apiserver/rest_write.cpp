@@ -5,11 +5,13 @@
 #include <unordered_set>
 
 #include "knarr/apiserver/extract.h"
+#include "knarr/codec/go_text.h"
 #include "knarr/codec/names.h"
 #include "knarr/codec/patch.h"
 #include "knarr/codec/time.h"
 #include "knarr/schema/apply.h"
 #include "knarr/schema/custom.h"
+#include "knarr/schema/go_conversion.h"
 #include "knarr/schema/machinery.h"
 #include "negotiate.h"
 #include "pod_parts.h"
@@ -27,6 +29,16 @@ using json::Value;
 constexpr int kNameAttempts = 8;       // for generateName
 constexpr int kConflictAttempts = 64;  // how often a change is made anew because another writer was faster
 constexpr size_t kWarningsShown = 64;
+
+// Why upstream could not read kind and version of a body.
+std::string why_no_object(const Result<Document>& parsed, std::string_view text) {
+  if (parsed.ok())
+    return fmt::format(R"(json: cannot unmarshal {} into Go value of type struct {{ APIVersion string "json:\"apiVersion,omitempty\""; )"
+                       R"(Kind string "json:\"kind,omitempty\"" }})",
+                       json::go_json_kind(*parsed));
+  std::string why = json::go_syntax_error(text);
+  return why.empty() ? parsed.status().message() : why;
+}
 
 // "Pod in version \"v1\" cannot be handled as a ConfigMap: why"
 Status cannot_handle(const Value& object, const schema::Resource& resource, std::string_view why) {
@@ -222,7 +234,7 @@ Result<Document> Rest::Impl::decode(RequestContext& context, const schema::Resou
     return bad_request(fmt::format(
         "the object provided is unrecognized (must be of type {}): couldn't get version/kind; "
         "json parse error: {} ({})",
-        resource.kind, parsed.ok() ? "the text is no JSON object" : parsed.status().message(), text_summary(text)));
+        resource.kind, why_no_object(parsed, text), text_summary(text)));
   std::vector<std::string> unknown;
   if (const Status fits = check_document(resource, *parsed, unknown); !fits.ok())
     return resource.custom && (fits.code() == 422 || fits.message().starts_with("the API version")) ? fits : cannot_handle(*parsed, resource, fits.message());
@@ -312,7 +324,9 @@ Result<Answer> Rest::Impl::create(RequestContext& context, const Target& target,
   const std::string generate_name(meta_string(document, "generateName"));
   if (!name.empty() || generate_name.empty()) return commit_create(context, target, std::move(document));
   for (int attempt = 1;; ++attempt) {
-    const std::string generated = names::generate_name(generate_name, random_number());
+    // An address is a name that nothing can be added to.
+    const bool as_it_is = resource.storage_name == "ipaddresses.networking.k8s.io";
+    const std::string generated = as_it_is ? generate_name : names::generate_name(generate_name, random_number());
     Document copy = json::copy(document);
     json::set(metadata_of(copy, copy.GetAllocator()), "name", generated, copy.GetAllocator());
     auto answer = commit_create(context, target, std::move(copy));
@@ -504,6 +518,8 @@ Result<Answer> Rest::update(RequestContext& context, const Target& target, std::
     if (!name.empty() && name != target.name)
       return bad_request(
           fmt::format("the name of the object ({}) does not match the name on the URL ({})", name, target.name));
+    KNARR_RETURN_IF_ERROR(check_namespace(target, metadata_of(document, document.GetAllocator()), document.GetAllocator()));
+    if (!may_create) return not_found_error(*target.resource, target.name);
     if (const std::string_view uid = meta_string(document, "uid"); !uid.empty())
       return conflict_error(*target.resource, target.name,
                             fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: ", uid));
@@ -516,8 +532,6 @@ Result<Answer> Rest::update(RequestContext& context, const Target& target, std::
   const auto make = [&](const Document&) -> Result<Document> {
     if (std::exchange(first, false)) return std::move(document);
     RequestContext quiet;  // a further round needs the client's object again, and warns of nothing twice
-    KNARR_RETURN_IF_ERROR(check_namespace(target, metadata_of(document, document.GetAllocator()), document.GetAllocator()));
-    if (!may_create) return not_found_error(*target.resource, target.name);
     return impl_->decode(quiet, resource, body);
   };
   if (!scales) return impl_->change(context, target, Impl::Checks::kClient, make);
@@ -544,9 +558,10 @@ Result<Answer> Rest::patch(RequestContext& context, const Target& target, std::s
                                   "application/strategic-merge-patch+json, application/apply-patch+yaml");
   }
   const auto patch = json::parse(body);
-  if (!patch.ok()) return bad_request(fmt::format("error decoding patch: {}", patch.status().message()));
-  if (kind != Kind::kJson && !patch->IsObject())
-    return bad_request("error decoding patch: a merge patch is a JSON object");
+  if (!patch.ok()) {
+    const std::string why = json::go_syntax_error(body);
+    return bad_request((kind == Kind::kStrategic ? "" : "error decoding patch: ") + (why.empty() ? patch.status().message() : why));
+  }
 
   const bool scales = target.subresource == "scale";
   const schema::Resource& resource = scales ? schema::scale_resource() : *target.resource;  // what is patched
@@ -564,6 +579,9 @@ Result<Answer> Rest::patch(RequestContext& context, const Target& target, std::s
         break;
       case Kind::kStrategic:
         KNARR_RETURN_IF_ERROR(schema::strategic_merge(*resource.type, object, *patch, alloc));
+        // The type is what the path says, whatever the patch says.
+        for (const std::string_view member : {"kind", "apiVersion"})
+          if (const Value* own = json::find(old, member)) json::set(object, member, Value(*own, alloc), alloc);
         break;
     }
     if (!object.IsObject()) return bad_request("error decoding patch: the patched document is no object");
@@ -573,10 +591,10 @@ Result<Answer> Rest::patch(RequestContext& context, const Target& target, std::s
     if (fits.ok() && context.field_validation != FieldValidation::kIgnore) errors = strict_errors(body, unknown);
     const bool refuse = !errors.empty() && context.field_validation == FieldValidation::kStrict;
     if (!fits.ok() || refuse) {
-      std::string value;
-      json::append_quoted(value, json::dump(object));
-      const std::string why =
-          fits.ok() ? fmt::format("strict decoding error: {}", fmt::join(errors, ", ")) : fits.message();
+      std::string value, why;
+      json::append_quoted(value, kind == Kind::kStrategic ? json::go_text(*patch) : json::dump(object));
+      if (!fits.ok() && kind == Kind::kStrategic) why = schema::conversion_error(*resource.type, object);
+      if (why.empty()) why = fits.ok() ? fmt::format("strict decoding error: {}", fmt::join(errors, ", ")) : fits.message();
       return invalid_error("", "", "", {cause_invalid("patch", value, why)});
     }
     if (!warned) add_warnings(context, errors);

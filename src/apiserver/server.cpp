@@ -211,7 +211,10 @@ ApiServerImpl::Next ApiServerImpl::serve(Exchange& exchange) {
     return Next::kAnswered;
   }
   const schema::CatalogPtr catalog = options_.rest->registry().catalog();
-  if (request.method != "GET" && request.method != "HEAD") {
+  const bool reads = request.method == "GET" || request.method == "HEAD";
+  if (!reads && request.path.starts_with("/api/") && request.path != "/api/" && request.path != "/api/v1" && request.path != "/api/v1/") {
+    answer_missing_path(request, response);
+  } else if (!reads) {
     answer_status(response, Status(405, reason::kMethodNotAllowed,
                                    "the server does not allow this method on the requested resource")
                                 .with_details({}));
@@ -226,7 +229,7 @@ ApiServerImpl::Next ApiServerImpl::serve(Exchange& exchange) {
   } else if (!serve_health(request, response, checks_) &&
              !serve_discovery(request, response, documents_, *catalog, options_.external_address) &&
              !serve_openapi(request, response, documents_, *catalog)) {
-    answer_no_such_path(response);
+    answer_missing_path(request, response);
   }
   return Next::kAnswered;
 }

@@ -69,6 +69,7 @@ struct Check {
 // Answers.
 void answer_status(http::Response& response, const Status& status, std::string_view continue_token = {});
 void answer_no_such_path(http::Response& response);  // not a path of the API, so no Status either
+void answer_missing_path(const http::Request& request, http::Response& response);  // whichever of both upstream answers there
 void answer_json(http::Response& response, int code, std::string text, const Output& output);
 void add_warnings(http::Response& response, const std::vector<std::string>& warnings);
 void compress(const http::Request& request, http::Response& response);  // large bodies, for clients that take gzip

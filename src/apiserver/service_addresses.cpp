@@ -391,11 +391,11 @@ class ServiceAddresses::Allocation {
         if (!old_) by_port.emplace(of_port, number);
         json::set(port, "nodePort", Value(number), alloc_);
       }
-      if (own.contains(number) || dry_run_) continue;
+      if (own.contains(number)) continue;
       const auto refused = [&](std::string_view why) {
         return invalid(cause_invalid(fmt::format("spec.ports[{}].nodePort", at), std::to_string(number), why));
       };
-      if (number < kFirstPort || number > kLastPort)
+      if (!dry_run_ && (number < kFirstPort || number > kLastPort))  // upstream's dry run does not look
         return refused(fmt::format("provided port is not in the valid range. The range of valid ports is {}-{}",
                                    kFirstPort, kLastPort));
       if (!addresses_.take(std::to_string(number), reservation_)) return refused("provided port is already allocated");

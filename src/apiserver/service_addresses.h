@@ -36,8 +36,8 @@ class ServiceAddresses {
   ServiceAddresses(const store::Store& store, store::ResourceId services, std::string_view cidrs);
 
   // Fills in families, addresses and node ports that the service needs and has not, or takes those it asks for. `old`
-  // is null on create. A dry run may have what others have. Errors: Invalid,
-  // as upstream words it.
+  // is null on create. A dry run may have addresses that others have. Errors: Invalid, as upstream
+  // words it.
   Result<Reservation> allocate(json::Value& service, const json::Value* old, bool dry_run, json::Allocator& alloc);
 
  private:
