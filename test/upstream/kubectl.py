@@ -87,11 +87,11 @@ def explained(text):
     """The structure of what `explain` prints: sections, fields, types and enumerations, without prose."""
     out, enumeration = [], False
     for line in text.splitlines():
-        if line.strip().lower().startswith("enum:"):
-            enumeration = True
-        elif not line.strip():
+        if line.strip():
+            enumeration = enumeration or line == "ENUM:"
+        else:
             enumeration = False
-        if line[:1].strip() or enumeration or re.search(r"\t<", line):
+        if line[:1].strip() or enumeration or re.search(r"\t<|^ +enum: ", line):
             out.append(line)
     return "\n".join(out)
 

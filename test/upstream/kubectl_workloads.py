@@ -112,6 +112,7 @@ def _custom():
         yield k(f"explain {what}", kind=EXPLAIN)
     yield k("get --raw /openapi/v3/apis/kubectl.example.com/v1", kind=DOCUMENT)
     yield k("get --raw /openapi/v3/apis/kubectl.example.com/v1alpha1", kind=DOCUMENT)
-    yield k("get --raw /apis/kubectl.example.com/v1", kind=DOCUMENT)
+    for path in ["/openapi/v3", "/openapi/v2", "/apis/kubectl.example.com/v1", "/apis/kubectl.example.com"]:
+        yield k(f"get --raw {path}", kind=DOCUMENT)
     for bad in [{**DEFINITION, "metadata": {"name": "wrong"}}, {**DEFINITION, "spec": {**DEFINITION["spec"], "versions": []}}, {**DEFINITION, "spec": {**DEFINITION["spec"], "scope": "Cluster"}}]:
         yield k("apply -f -", bad)
