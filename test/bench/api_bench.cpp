@@ -139,6 +139,6 @@ class Bench {
 }  // namespace
 
 int main(int argc, char** argv) {
-  Arguments arguments(argc, argv, {{"clients", "8"}, {"objects", "5000"}, {"lists", "20"}, {"watchers", "100"}, {"events", "100"}});
+  Arguments arguments(argc, argv, {{"clients", "8"}, {"objects", "5000"}, {"lists", "100"}, {"watchers", "100"}, {"events", "100"}});
   return Bench(arguments).run();
 }
