@@ -138,7 +138,6 @@ if ((${#presets[@]})); then
   for preset in "${presets[@]}"; do run_preset "$preset" true; done
 else
   run_preset release true
-  check lint-thread-safety test/lint/thread-safety.sh
   [[ -x build/release/store_kill_loop ]] && check store-kill-loop build/release/store_kill_loop 200
   ((EUID == 0)) && check quickstart examples/quickstart.sh --once
   if ((EUID == 0)) && command -v go >/dev/null; then

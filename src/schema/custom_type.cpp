@@ -103,7 +103,7 @@ const Type* CustomType::make(const Structural& schema, std::string name, bool ro
   made.name = std::move(name);
   if (root || schema.embedded) made.fields = kind_fields();
   for (const auto& [key, property] : schema.properties) {
-    const bool there = std::any_of(made.fields.begin(), made.fields.end(), [&](const Field& f) { return f.name == key; });
+    const bool there = std::any_of(made.fields.begin(), made.fields.end(), [&key = key](const Field& f) { return f.name == key; });
     if (!there) made.fields.push_back(field(property, key, made.name));
   }
   made.order = order_of(made.fields);

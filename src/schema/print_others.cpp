@@ -21,7 +21,7 @@ std::string access_modes(const Value& holder) {
   const auto modes = items(holder, "accessModes");
   for (const auto& [mode, abbreviation] : kModes) {
     const bool has =
-        std::any_of(modes.begin(), modes.end(), [&](const Value& m) { return m.IsString() && json::view(m) == mode; });
+        std::any_of(modes.begin(), modes.end(), [mode = mode](const Value& m) { return m.IsString() && json::view(m) == mode; });
     if (has) out.append(out.empty() ? "" : ",").append(abbreviation);
   }
   return out;

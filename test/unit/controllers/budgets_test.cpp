@@ -7,7 +7,7 @@ using namespace knarr::controllers::test;
 namespace {
 
 constexpr client::ResourceRef kQuotas{"", "v1", "resourcequotas", ""}, kPods{"", "v1", "pods", ""},
-    kMaps{"", "v1", "configmaps", ""}, kClaims{"", "v1", "persistentvolumeclaims", ""},
+    kClaims{"", "v1", "persistentvolumeclaims", ""},
     kBudgets{"policy", "v1", "poddisruptionbudgets", ""};
 
 struct Api {
