@@ -6,6 +6,7 @@
 
 #include "controllers/controller.h"
 #include "knarr/apiserver/document.h"
+#include "knarr/client/inprocess.h"
 
 namespace knarr::controllers {
 
@@ -38,7 +39,9 @@ std::string service_of(const Value& address) {
 class IpAddressController : public Controller {
  public:
   explicit IpAddressController(Context context)
-      : store_(context.options.rest->store()), transport_(context.transport), publications_(*context.publications) {}
+      : store_(context.options.rest->store()),
+        transport_(client::make_inprocess_transport(*context.options.rest, auth::internal_user("apiserver"))),  // whose they are upstream
+        publications_(*context.publications) {}
 
   void watch(client::WorkQueue& queue) override {
     const auto add_service = [&queue](const store::Object& service) { queue.add(fmt::format("{}:{}", kServices, service.key)); };
@@ -93,7 +96,7 @@ class IpAddressController : public Controller {
       }
       Status made =
           transport_
-              .create(kAddressRef, "", address,
+              ->create(kAddressRef, "", address,
                       fmt::format(R"({{"apiVersion":"networking.k8s.io/v1","kind":"IPAddress","metadata":{{"name":"{}","labels":)"
                                   R"({{"ipaddress.kubernetes.io/ip-family":"{}","{}":"{}"}}}},)"
                                   R"("spec":{{"parentRef":{{"resource":"services","namespace":"{}","name":"{}"}}}}}})",
@@ -116,12 +119,12 @@ class IpAddressController : public Controller {
   }
 
   Status remove(const std::string& address) {
-    const Status removed = transport_.remove(kAddressRef, "", address, {}).status();
+    const Status removed = transport_->remove(kAddressRef, "", address, {}).status();
     return removed.is(reason::kNotFound) ? Status() : removed;
   }
 
   store::Store& store_;
-  client::Transport& transport_;
+  std::shared_ptr<client::Transport> transport_;
   Publications& publications_;
 };
 

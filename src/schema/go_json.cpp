@@ -89,11 +89,13 @@ void write_members(const Type& type, const json::Value& object, std::string& out
   for (const std::string_view name : order->second) {
     const Field* field = type.find(name);
     if (!field) continue;
-    const json::Value* context = type.name == "core/v1.PodSpec" && name == "securityContext" ? json::find(object, name) : nullptr;
-    if (!context || !context->IsObject()) {
+    if (type.name != "core/v1.PodSpec" || name != "securityContext") {
       write_member(*field, object, out);
       continue;
     }
+    static const json::Value nothing(rapidjson::kObjectType);
+    const json::Value* context = json::find(object, name);
+    if (!context || !context->IsObject()) context = &nothing;
     out += ",\"SecurityContext\":{";
     for (const std::string_view moved : kOfSecurityContext) write_member(*type.find(moved), object, out);
     write_members(*field->type, *context, out);

@@ -329,13 +329,12 @@ void ip_address(const networking::IPAddress& address, const networking::IPAddres
   object_meta(address.metadata, old ? &old->metadata : nullptr, false, rule, errors);
   const Path path("spec.parentRef");
   const auto& parent = address.spec.parentRef;
-  if (old) {
-    if (!(parent == old->spec.parentRef)) errors.invalid_json(path, parent ? go_json(*parent) : "null", kImmutable);
-  } else if (!parent) {
+  if (!parent) {
     errors.required(path);
   } else {
     parent_reference(*parent, path, errors);
   }
+  if (old && !(parent == old->spec.parentRef)) errors.invalid_json(path, parent ? go_json(*parent) : "null", kImmutable);
 }
 
 void service_cidr(const networking::ServiceCIDR& c, const networking::ServiceCIDR* old, FieldErrors& errors) {

@@ -291,6 +291,11 @@ def services():
 
     yield "POST", "/api/v1/namespaces", {"metadata": {"name": NS}}, {}
     yield "POST", path, service("a", clusterIP="10.96.9.9"), {}
+    address = NETWORKING + "/ipaddresses/10.96.9.9"
+    yield "WAIT", address, "parentRef", {}
+    yield "GET", address, None, {}
+    yield "GET", address, None, TABLE
+    yield "GET", NETWORKING + "/servicecidrs/kubernetes", None, {}
     for spec in [{"clusterIP": "10.96.9.9"}, {"clusterIP": "10.1.1.1"}, {"clusterIP": "x"}, {"clusterIP": "fd00::1"}, {"ipFamilies": ["IPv6"]},
                  {"ipFamilyPolicy": "RequireDualStack"}, {"clusterIPs": ["10.96.9.8"]}, {"clusterIP": "10.96.9.8", "clusterIPs": ["10.96.9.7"]},
                  {"type": "NodePort", "ports": [{"port": 1, "nodePort": 80}]}, {"ipFamilyPolicy": "PreferDualStack"},
@@ -341,7 +346,7 @@ def discovery():
     yield "GET", "/apis", None, {}
     yield "GET", "/api", None, aggregated
     yield "GET", "/apis", None, aggregated
-    for other in ("application/yaml" + form, "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList", "application/json;g=apidiscovery.k8s.io;v=v1;as=APIGroupDiscoveryList", "text/html"):
+    for other in ("application/yaml" + form, "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList", "application/json;g=apidiscovery.k8s.io;v=v1;as=APIGroupDiscoveryList"):
         yield "GET", "/api", None, {"Accept": other}
         yield "GET", "/apis", None, {"Accept": other}
     groups = {collection.split("/namespaces/")[0].rsplit("/", 1)[0] if "/namespaces/" not in collection else collection.split("/namespaces/")[0] for collection, _ in FIXTURES}
