@@ -30,6 +30,7 @@ class ServerImpl final : public Server {
   using Taken = RequestReader::Taken;
   // A request on its way to its answer.
   struct Job {
+    Job(Connection& c, Taken t) : connection(c), taken(std::move(t)) {}
     Connection& connection;
     Taken taken;
     Response response;
