@@ -76,7 +76,7 @@ TEST_CASE("creations that are refused") {
       {"another kind", "configmaps", "default", pod_json("p"), 400, "BadRequest",
        R"(Pod in version "v1" cannot be handled as a ConfigMap: converting (v1.Pod) to (core.ConfigMap): unknown conversion)"},
       {"an unknown kind", "pods", "default", R"({"kind":"Foo","apiVersion":"v1"})", 400, "BadRequest",
-       R"(Foo in version "v1" cannot be handled as a Pod: no kind "Foo" is registered for version "v1")"},
+       R"(Foo in version "v1" cannot be handled as a Pod: no kind "Foo" is registered for version "v1" in scheme "pkg/runtime/scheme.go:111")"},
       {"a value of the wrong type", "configmaps", "default", R"({"metadata":{"name":"x"},"data":{"a":1}})", 400,
        "BadRequest", ""},
       {"no JSON", "configmaps", "default", "nonsense", 400, "BadRequest", ""},

@@ -8,6 +8,28 @@ using namespace test;
 namespace {
 
 const std::string kRequests = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+// Base64 of PEM blocks: a request for CN=a, and two certificates; Ed25519.
+const std::string kRequest =
+    "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlHTE1EOENBUUF3RERFS01BZ0dBMVVFQXd3QllUQXFNQVVHQXl0"
+    "bGNBTWhBRTZSb1VDa3dGTGJ2RW5ablBuSwprTFVSU3NCZWNOcFovSGxaK1ZMdWorazdvQUF3QlFZREsyVndBMEVBdS82d2xlQ1dL"
+    "TXBLYittMUV4dHNkTmFqCndPR1FSKytNUmQ2ZmZnaktSK3h2OEsySzFRLzVSWFNqdWJRdHZiYlltM1ZoVGVCYUgzUEdIeWFHQ0tY"
+    "bURRPT0KLS0tLS1FTkQgQ0VSVElGSUNBVEUgUkVRVUVTVC0tLS0tCg==";
+const std::string kCertificate =
+    "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUJMakNCNGFBREFnRUNBaFI1aitwOVBkUDZCbThlc0pmNmt0VjNXaXkwSnpB"
+    "RkJnTXJaWEF3RERFS01BZ0cKQTFVRUF3d0JZVEFnRncweU5qRXhNakV5TURBNE1qQmFHQTh5TVRJMk1UQXlPREl3TURneU1Gb3dE"
+    "REVLTUFnRwpBMVVFQXd3QllUQXFNQVVHQXl0bGNBTWhBS2xxWE9WeGlDNDVrNXhsakZXQWN5NzdVRkY3SVFsa2hQK0pvTEpDCmsz"
+    "R2FvMU13VVRBZEJnTlZIUTRFRmdRVXpOdVRtSW85RXlJeDVUQ3hFYzRRckNXdkZnZ3dId1lEVlIwakJCZ3cKRm9BVXpOdVRtSW85"
+    "RXlJeDVUQ3hFYzRRckNXdkZnZ3dEd1lEVlIwVEFRSC9CQVV3QXdFQi96QUZCZ01yWlhBRApRUUE4SWZNMnZQSTQxcFptMmtpS1hh"
+    "ays3eWZTcnpjcW9tU1FWcmFnczVuWmE3Z2dqcUQwQkI5Ym94bFNKSkhNCnNlMW40NnM0Z2ZoTVpNb3ZFT2lTaHQwQQotLS0tLUVO"
+    "RCBDRVJUSUZJQ0FURS0tLS0tCg==";
+const std::string kOther =
+    "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCk1JSUJMakNCNGFBREFnRUNBaFJHZHhiMzVHNnhtNDZNZ0lPQTZRNTErQTFNYVRB"
+    "RkJnTXJaWEF3RERFS01BZ0cKQTFVRUF3d0JZakFnRncweU5qRXhNakV5TURBNE1qQmFHQTh5TVRJMk1UQXlPREl3TURneU1Gb3dE"
+    "REVLTUFnRwpBMVVFQXd3QllqQXFNQVVHQXl0bGNBTWhBSzhNVDg4RWdLdE1nR2xVTlFBZDVoWXF5SjBaL2NYK1J5Y0dwSXY2Ckhh"
+    "czZvMU13VVRBZEJnTlZIUTRFRmdRVWQ1djV3TVgvMjdISEswUEZaMitpUFNKbUdEOHdId1lEVlIwakJCZ3cKRm9BVWQ1djV3TVgv"
+    "MjdISEswUEZaMitpUFNKbUdEOHdEd1lEVlIwVEFRSC9CQVV3QXdFQi96QUZCZ01yWlhBRApRUUJNd096cmhrMDVITGtHNmd6aUlF"
+    "cFBrVUxhQTFQbXU5dEM2V0h3YkJrMjc1UjNwcGZFWGZrblZmU09GK0tuCnZFTjd0Q3pRdlc4dG9od0Q4K2tZd1ZJSwotLS0tLUVO"
+    "RCBDRVJUSUZJQ0FURS0tLS0tCg==";
 const http::Headers kMerge = {{"Content-Type", "application/merge-patch+json"}};
 
 std::string decided(std::string_view type, std::string_view more = "") {
@@ -20,7 +42,7 @@ std::string decided(std::string_view type, std::string_view more = "") {
 TEST_CASE("only the endpoint approval decides about a request for a certificate") {
   Cluster c;
   const auto made = c.send("POST", kRequests,
-                           R"({"metadata":{"name":"r"},"spec":{"request":"eA==","signerName":"example.com/s",
+                           R"({"metadata":{"name":"r"},"spec":{"request":")" + kRequest + R"(","signerName":"example.com/s",
                                "usages":["client auth"]},"status":{"conditions":[{"type":"Approved","status":"True"}]}})");
   INFO(made.body);
   REQUIRE(made.status == 201);
@@ -35,16 +57,17 @@ TEST_CASE("only the endpoint approval decides about a request for a certificate"
       {"PATCH", "/status", decided("Approved"), 422, R"(Forbidden: updates may not add a condition of type "Approved")"},
       {"PATCH", "/status", decided("Denied"), 422, R"(Forbidden: updates may not add a condition of type "Denied")"},
       {"PUT", "/status",
-       R"({"metadata":{"name":"r"},"spec":{"request":"eA==","signerName":"example.com/s","usages":["client auth"]},)" +
+       R"({"metadata":{"name":"r"},"spec":{"request":")" + kRequest +
+           R"(","signerName":"example.com/s","usages":["client auth"]},)" +
            decided("Approved").substr(1),
        422, R"(Forbidden: updates may not add a condition of type "Approved")"},
-      {"PATCH", "/approval", decided("Approved", R"(,"certificate":"eA==")"), 200, "Approved"},
+      {"PATCH", "/approval", decided("Approved", R"(,"certificate":")" + kCertificate + "\""), 200, "Approved"},
       {"PATCH", "/status", R"({"status":{"conditions":[]}})", 422,
        R"(Forbidden: updates may not remove a condition of type "Approved")"},
-      {"PATCH", "/status", decided("Approved", R"(,"certificate":"eA==")"), 200, "Approved"},
-      {"PATCH", "/status", R"({"status":{"certificate":"eQ=="}})", 422,
+      {"PATCH", "/status", decided("Approved", R"(,"certificate":")" + kCertificate + "\""), 200, "Approved"},
+      {"PATCH", "/status", R"({"status":{"certificate":")" + kOther + "\"}}", 422,
        "Forbidden: updates may not modify existing certificate content"},
-      {"PATCH", "", R"({"status":{"certificate":"eQ=="}})", 200, "Approved"},
+      {"PATCH", "", R"({"status":{"certificate":")" + kOther + "\"}}", 200, "Approved"},
   };
   for (const Step& step : steps) {
     INFO(step.method << " " << step.endpoint << " " << step.body);
@@ -64,7 +87,7 @@ TEST_CASE("only the endpoint approval decides about a request for a certificate"
       CHECK((any ? at((*conditions)[0], {"type"}) : "") == step.message);
     }
   }
-  CHECK(at(parse(c.send("GET", kRequests + "/r").body), {"status", "certificate"}) == "eA==");
+  CHECK(at(parse(c.send("GET", kRequests + "/r").body), {"status", "certificate"}) == kCertificate);
 }
 
 TEST_CASE("who is to sign a certificate is named by domain and path") {
