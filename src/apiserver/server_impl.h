@@ -19,6 +19,8 @@ class AuditTrail;
 
 // One request on its way through the pipeline.
 struct Exchange {
+  Exchange(const http::Request& asked, http::Response& answer, RequestInfo what)
+      : request(asked), response(answer), info(std::move(what)) {}
   const http::Request& request;
   http::Response& response;
   RequestInfo info;
@@ -26,9 +28,9 @@ struct Exchange {
   std::optional<auth::UserInfo> impersonator;  // who speaks for `user`
   bool authenticated = false;
   MonoTime began{};
-  std::string impersonation = {};  // by which permission: "impersonate:user-info"; "": the old verb, or nobody
-  std::shared_ptr<AuditTrail> audit = nullptr;  // when it is recorded; held by what goes on after the handler
-  std::unique_ptr<flow::Ticket> ticket = nullptr;  // its seat; null while it needs none
+  std::string impersonation;  // by which permission: "impersonate:user-info"; "": the old verb, or nobody
+  std::shared_ptr<AuditTrail> audit;  // when it is recorded; held by what goes on after the handler
+  std::unique_ptr<flow::Ticket> ticket;  // its seat; null while it needs none
 };
 
 // The question to an authoriser that a request is.
