@@ -7,6 +7,7 @@
 #include "knarr/admission/chain.h"
 #include "knarr/apiserver/extract.h"
 #include "knarr/apiserver/rest.h"
+#include "knarr/base/sync.h"
 #include "knarr/client/inprocess.h"
 #include "knarr/client/typed.h"
 #include "knarr/codec/json.h"
@@ -32,11 +33,14 @@ class Cluster {
     REQUIRE(controllers::bootstrap(*transport).ok());
     REQUIRE(controllers::bootstrap(*transport).ok());  // again: what is there stays
     controllers_ = controllers::start(
-        {.transport = transport, .rest = rest_.get(), .trusted_ca = [this] { return authority; }, .cluster_cidr = "10.42.0.0/16"});
+        {.transport = transport, .rest = rest_.get(), .trusted_ca = [this] { return authority(); }, .cluster_cidr = "10.42.0.0/16"});
   }
 
   void change_authority(std::string to) {
-    authority = std::move(to);
+    {
+      const Lock lock(mutex_);
+      authority_ = std::move(to);
+    }
     controllers_->authority_changed();
   }
 
@@ -63,6 +67,11 @@ class Cluster {
 
   // Each lives on the ones before it.
  private:
+  std::string authority() {  // asked by the controllers' threads
+    const Lock lock(mutex_);
+    return authority_;
+  }
+
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<apiserver::Rest> rest_;
 
@@ -70,7 +79,8 @@ class Cluster {
   std::shared_ptr<client::Transport> transport;
 
  private:
-  std::string authority = "the CA";
+  Mutex mutex_;
+  std::string authority_ KNARR_GUARDED_BY(mutex_) = "the CA";
   std::unique_ptr<controllers::Controllers> controllers_;
 };
 
