@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "knarr/apiserver/document.h"
 #include "knarr/apiserver/errors.h"
@@ -56,9 +55,8 @@ size_t ListBody::read(char* out, size_t room) {
   char* const begin = out;
   const auto take = [&](std::string_view& from) {
     const size_t size = std::min(room, from.size());
-    std::memcpy(out, from.data(), size);
+    out = std::copy_n(from.data(), size, out);
     from.remove_prefix(size);
-    out += size;
     room -= size;
   };
   while (room > 0 && (!rest_.empty() || next_piece())) {
