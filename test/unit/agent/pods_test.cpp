@@ -115,8 +115,8 @@ TEST_CASE("what cannot start waits with its reason", "[pods]") {
 }
 
 TEST_CASE("a failed liveness probe ends the container, and it is started again", "[pods]") {
+  std::atomic<bool> sick{false};  // looked at until the node is gone
   FakeNode node;
-  std::atomic<bool> sick{false};
   node.handlers.result = [&] { return HandlerResult{!sick.load(), "sick"}; };
   node.start();
   node.api.put("web", "u1", R"({"restartPolicy":"Always","containers":[{"name":"c","image":"here",
