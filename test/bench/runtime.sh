@@ -8,7 +8,7 @@ if [[ ${BUILD:-yes} != no ]]; then
   cmake --preset release >/dev/null
   cmake --build --preset release --target bench_runtime knarr >/dev/null
 fi
-lines=$(build/release/bench_runtime --knarr "${KNARR:-build/release/knarr}" --pods "${PODS:-20}")
+lines=$(build/release/bench_runtime --knarr "$(realpath "${KNARR:-build/release/knarr}")" --pods "${PODS:-20}")
 echo "| from nothing to a running program | p50 | p99 |"
 echo "|---|---|---|"
 sed -nE 's/^(.*[^ ]) +p50 +([0-9.]+ ms) +p99 +([0-9.]+ ms).*/| \1 | \2 | \3 |/p' <<<"$lines"
