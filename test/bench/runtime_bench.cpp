@@ -11,9 +11,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "knarr/codec/json.h"
@@ -220,6 +222,13 @@ int main(int argc, char** argv) {
   need(linux::replace_file(directory + "/layer/bin/busybox", need(linux::read_file("/bin/busybox")), 0755));
   bench_knarr(directory, executable, pods);
   bench_peers(directory, pods);
-  need(linux::remove_tree(directory));
+  // podman's last clean-up may still be writing there when podman has ended.
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  Status removed = linux::remove_tree(directory);
+  while (!removed.ok() && std::chrono::steady_clock::now() < deadline) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    removed = linux::remove_tree(directory);
+  }
+  need(removed);
   return 0;
 }
