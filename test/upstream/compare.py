@@ -52,7 +52,6 @@ KNOWN = [
     ("", "/validation/resourcequotas", ".status"), ("", "/validation/resourcequotas", "managedFields"),
     ("", "/kinds/poddisruptionbudgets", ".status"), ("GET", "/kinds/poddisruptionbudgets", ".cells"), ("", "/kinds/poddisruptionbudgets", "managedFields"),
     ("", "/validation/poddisruptionbudgets", ".status"), ("", "/validation/poddisruptionbudgets", "managedFields"),
-    ("", "/flowschemas", ".status"), ("", "/flowschemas", ".cells"), ("", "/flowschemas", "managedFields"),
     ("POST", "/configmaps?dryRun=All", "X-Kubernetes-Pf-"),  # a body that is too large is refused before it is known whose it is
     ("", "/apiservices/v1.kinds.example.com", ".status"), ("GET", "/apiservices/v1.kinds.example.com", ".cells"), ("", "/apiservices/v1.kinds.example.com", "managedFields"),
     ("GET", "/api/v1/pods?fieldSelector=spec.nodeName=n", ".items"),  # pods of absent nodes are taken away

@@ -27,11 +27,12 @@ from compare import cleaned
 from kubectl_commands import DOCUMENT, EXPLAIN, JSON_LINES, OBJECT
 from pair import HERE, Pair, differences
 
-GROUPS = {"discovery": kubectl_reads.discovery, "explain": kubectl_reads.explain, "openapi": kubectl_reads.openapi,
+# "health" is first: it looks at what a new server has.
+GROUPS = {"health": kubectl_cluster.health, "discovery": kubectl_reads.discovery, "explain": kubectl_reads.explain, "openapi": kubectl_reads.openapi,
           "get": kubectl_objects.get, "apply": kubectl_objects.apply, "patch": kubectl_objects.patch, "create": kubectl_objects.create,
           "delete": kubectl_objects.delete, "describe": kubectl_objects.describe, "workloads": kubectl_workloads.commands,
           "custom": kubectl_workloads.custom, "access": kubectl_access.commands, "nodes": kubectl_cluster.nodes,
-          "certificates": kubectl_cluster.certificates, "health": kubectl_cluster.health, "bad": kubectl_bad.commands}
+          "certificates": kubectl_cluster.certificates, "bad": kubectl_bad.commands}
 QUICK = ["discovery", "apply"]
 
 CONTROLLERS = "controllers and the scheduler run here, and not beside upstream's API server alone"
