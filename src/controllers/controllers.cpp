@@ -78,8 +78,8 @@ class Running : public Controllers {
 
  private:
   struct Loop {
+    std::unique_ptr<client::WorkQueue> queue;  // outlives the controller, whose own watches add to it
     std::unique_ptr<Controller> controller;
-    std::unique_ptr<client::WorkQueue> queue;
     client::Workers workers;
   };
 

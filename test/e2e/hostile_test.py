@@ -159,7 +159,8 @@ class HostileTest(ClusterTest):
         self.assertIsNone(self.cluster.process.poll())
         grown = self.rss_kib() - middle
         # Recent events and deletions that watchers may ask for are held up to 12 MiB, which some of the second half may still fill.
-        self.assertLess(grown, 14 * 1024, f"the server grew by {grown} KiB in the second half ({took:.1f} s)")
+        if PATIENCE == 1:  # sanitizers keep what was freed
+            self.assertLess(grown, 14 * 1024, f"the server grew by {grown} KiB in the second half ({took:.1f} s)")
 
 
 if __name__ == "__main__":
