@@ -9,7 +9,7 @@ import ssl
 import time
 import unittest
 
-from harness import ClusterTest, wait_until
+from harness import PATIENCE, ClusterTest, wait_until
 
 REQUESTS = int(os.environ.get("HOSTILE_REQUESTS", "1500"))
 NAMESPACE = "/api/v1/namespaces/attacked"
