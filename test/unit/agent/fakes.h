@@ -7,6 +7,7 @@
 #include "knarr/codec/json.h"
 #include "knarr/linux/tree.h"
 #include "unit/client/fake_transport.h"
+#include "unit/temp_directory.h"
 
 namespace knarr::agent {
 
@@ -304,10 +305,8 @@ class SourcesWithoutServices : public ApiSources {
 class FakeNode {
  public:
   FakeNode() {
-    char path[] = "/tmp/knarr-pods-XXXXXX";
-    directory_ = mkdtemp(path);
     PodServices services;
-    services.data_dir = directory_;
+    services.data_dir = directory_.path;
     services.node_name = "n1";
     services.node_ip = [] { return "192.0.2.1"; };
     services.runtime = &runtime;
@@ -327,7 +326,6 @@ class FakeNode {
   ~FakeNode() {
     (void)pods->stop();
     pods.reset();
-    (void)linux::remove_tree(directory_);
   }
 
   void start() {
@@ -350,7 +348,7 @@ class FakeNode {
   std::unique_ptr<Pods> pods;
 
  private:
-  std::string directory_;
+  const knarr::test::TempDirectory directory_;
 };
 
 }  // namespace knarr::agent

@@ -11,6 +11,7 @@
 #include "knarr/codec/time.h"
 #include "knarr/linux/fd.h"
 #include "knarr/linux/tree.h"
+#include "unit/temp_directory.h"
 
 using namespace knarr;
 using namespace knarr::agent;
@@ -115,9 +116,8 @@ TEST_CASE("following ends with the container, after its last words", "[log]") {
 }
 
 TEST_CASE("a log that is moved aside while it is followed goes on in the new file", "[log]") {
-  char directory[] = "/tmp/knarr-logs-XXXXXX";
-  REQUIRE(mkdtemp(directory));
-  std::string path = std::string(directory) + "/0.log";
+  const test::TempDirectory directory;
+  const std::string path = directory.file("0.log");
   auto add = [&](const std::string& to, std::string_view text) {
     linux::UniqueFd fd(open(to.c_str(), O_CREAT | O_APPEND | O_WRONLY | O_CLOEXEC, 0644));
     REQUIRE(write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()));
@@ -150,6 +150,5 @@ TEST_CASE("a log that is moved aside while it is followed goes on in the new fil
     REQUIRE(*rotate_log(path, 10, 3, WallTime(seconds(1'900'000'000 + i))));
     add(path, "2026-11-21T12:00:02.000000000Z stdout F two\n");
   }
-  CHECK(linux::list_directory(directory)->size() == 3);
-  REQUIRE(linux::remove_tree(directory).ok());
+  CHECK(linux::list_directory(directory.path)->size() == 3);
 }

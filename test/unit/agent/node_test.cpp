@@ -14,6 +14,7 @@
 #include "knarr/linux/tree.h"
 #include "unit/agent/fakes.h"
 #include "unit/agent/pod_builder.h"
+#include "unit/temp_directory.h"
 
 using namespace knarr;
 using namespace knarr::agent;
@@ -117,9 +118,8 @@ TEST_CASE("exec's end as the error stream tells it", "[node_api]") {
 }
 
 TEST_CASE("the node API: only the server and administrators may use it", "[node_api]") {
-  char directory[] = "/tmp/knarr-node-XXXXXX";
-  REQUIRE(mkdtemp(directory));
-  std::string dir = directory;
+  const test::TempDirectory directory;
+  const std::string& dir = directory.path;
   auto ca = auth::CertificateAuthority::load_or_create(dir, "test-ca");
   REQUIRE(ca.ok());
   REQUIRE(

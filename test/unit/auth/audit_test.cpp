@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "knarr/linux/tree.h"
+#include "unit/temp_directory.h"
 
 using namespace knarr;
 using namespace knarr::auth;
@@ -103,10 +104,9 @@ TEST_CASE("A wrong policy says what is wrong", "[audit]") {
 }
 
 TEST_CASE("A full log is put aside, old ones go", "[audit]") {
-  char directory[] = "/tmp/knarr-audit-XXXXXX";
-  REQUIRE(mkdtemp(directory));
+  const test::TempDirectory directory;
   ManualClock clock{WallTime(seconds(1'800'000'000))};
-  const std::string path = std::string(directory) + "/audit.log";
+  const std::string path = directory.file("audit.log");
   auto log = AuditLog::open({.path = path, .max_bytes = 20, .max_files = 2, .clock = &clock});
   REQUIRE(log.ok());
   for (int i = 0; i < 5; ++i) {
@@ -114,9 +114,8 @@ TEST_CASE("A full log is put aside, old ones go", "[audit]") {
     clock.advance(seconds(1));
   }
   CHECK(*linux::read_file(path) == "01234567894\n");
-  auto files = *linux::list_directory(directory);
+  auto files = *linux::list_directory(directory.path);
   std::sort(files.begin(), files.end());
   CHECK(files == std::vector<std::string>{"audit-2027-01-15T08-00-03.000.log", "audit-2027-01-15T08-00-04.000.log",
                                           "audit.log"});
-  REQUIRE(linux::remove_tree(directory).ok());
 }

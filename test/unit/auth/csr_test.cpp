@@ -4,6 +4,7 @@
 
 #include "knarr/auth/pki.h"
 #include "knarr/linux/tree.h"
+#include "unit/temp_directory.h"
 
 using namespace knarr;
 
@@ -39,10 +40,8 @@ TEST_CASE("a certificate request says what it asks for") {
 }
 
 TEST_CASE("an authority signs requests") {
-  char text[] = "/tmp/knarr-csr-XXXXXX";
-  const std::string directory = mkdtemp(text);
-  const auto authority = auth::CertificateAuthority::load_or_create(directory, "ca");
-  REQUIRE(linux::remove_tree(directory).ok());
+  const test::TempDirectory directory;
+  const auto authority = auth::CertificateAuthority::load_or_create(directory.path, "ca");
   REQUIRE(authority.ok());
   const WallTime now{seconds(1'800'000'000)};
   struct Case {

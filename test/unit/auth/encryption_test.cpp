@@ -7,16 +7,14 @@
 #include <filesystem>
 
 #include "knarr/linux/tree.h"
+#include "unit/temp_directory.h"
 
 using namespace knarr;
 using auth::EncryptionKeys;
 
 namespace {
 
-struct Directory {
-  std::string path = (std::filesystem::temp_directory_path() / "knarr-keys-XXXXXX").string();
-  Directory() { REQUIRE(mkdtemp(path.data())); }
-  ~Directory() { std::filesystem::remove_all(path); }
+struct Directory : test::TempDirectory {
   std::string file() const { return path + "/keys"; }
 };
 

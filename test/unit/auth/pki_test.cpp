@@ -5,19 +5,14 @@
 #include <catch2/catch.hpp>
 
 #include "knarr/linux/tree.h"
+#include "unit/temp_directory.h"
 
 using namespace knarr;
 using auth::CertificateAuthority;
 
 namespace {
 
-struct TempDirectory {
-  std::string path = [] {
-    char text[] = "/tmp/knarr-pki-XXXXXX";
-    return std::string(mkdtemp(text));
-  }();
-  ~TempDirectory() { (void)linux::remove_tree(path); }
-};
+using test::TempDirectory;
 
 const auth::CertificateSpec kServer{.common_name = "knarr",
                                     .organizations = {"a", "b"},

@@ -10,6 +10,7 @@
 #include "knarr/codec/base64.h"
 #include "knarr/http/server.h"
 #include "knarr/linux/tree.h"
+#include "unit/temp_directory.h"
 
 using namespace knarr;
 using namespace knarr::auth;
@@ -20,14 +21,13 @@ namespace {
 class Site {
  public:
   explicit Site(http::Handler handler) {
-    REQUIRE(mkdtemp(directory_));
-    auto authority = CertificateAuthority::load_or_create(directory_, "test");
+    auto authority = CertificateAuthority::load_or_create(directory_.path, "test");
     REQUIRE(authority.ok());
     ca_pem = authority->certificate_pem();
     REQUIRE(authority->ensure("server", {.common_name = "x", .ip_addresses = {"127.0.0.1"}, .server = true}).ok());
     http::ServerOptions options;
     options.tls =
-        http::TlsOptions{std::string(directory_) + "/server.crt", std::string(directory_) + "/server.key", ""};
+        http::TlsOptions{directory_.file("server.crt"), directory_.file("server.key"), ""};
     auto started = http::Server::start(std::move(options), std::move(handler));
     REQUIRE(started.ok());
     server_ = std::move(*started);
@@ -35,7 +35,6 @@ class Site {
   }
   ~Site() {
     server_->stop();
-    (void)linux::remove_tree(directory_);
   }
   std::string ca_pem, url;
 
@@ -47,7 +46,7 @@ class Site {
   }
 
  private:
-  char directory_[32] = "/tmp/knarr-site-XXXXXX";
+  const test::TempDirectory directory_;
   std::unique_ptr<http::Server> server_;
 };
 

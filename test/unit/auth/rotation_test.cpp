@@ -8,19 +8,14 @@
 #include "knarr/http/client.h"
 #include "knarr/http/server.h"
 #include "knarr/linux/tree.h"
+#include "unit/temp_directory.h"
 
 using namespace knarr;
 using auth::CertificateAuthority;
 
 namespace {
 
-struct TempDirectory {
-  std::string path = [] {
-    char text[] = "/tmp/knarr-rotation-XXXXXX";
-    return std::string(mkdtemp(text));
-  }();
-  ~TempDirectory() { (void)linux::remove_tree(path); }
-};
+using test::TempDirectory;
 
 const auth::CertificateSpec kServer{.common_name = "server",
                                     .organizations = {},

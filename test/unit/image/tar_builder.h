@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "image/digest.h"
+#include "unit/temp_directory.h"
 
 namespace knarr::image::testing {
 
@@ -108,12 +109,7 @@ inline std::string zstd(std::string_view bytes) {
   return out;
 }
 
-// A temporary directory.
-struct TempDir {
-  std::string path = "/tmp/knarr-image-XXXXXX";
-  TempDir() { REQUIRE(mkdtemp(path.data()) != nullptr); }
-  ~TempDir() { std::filesystem::remove_all(path); }
-};
+using TempDir = knarr::test::TempDirectory;
 
 inline std::string slurp(const std::string& path) {
   std::ifstream in(path, std::ios::binary);

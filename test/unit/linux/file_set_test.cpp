@@ -7,19 +7,14 @@
 #include <string_view>
 
 #include "knarr/linux/tree.h"
+#include "unit/temp_directory.h"
 
 using namespace knarr;
 using linux::FileChange;
 
 namespace {
 
-struct Directory {
-  std::string path = [] {
-    char text[] = "/tmp/knarr-files-XXXXXX";
-    return std::string(mkdtemp(text));
-  }();
-  ~Directory() { (void)linux::remove_tree(path); }
-
+struct Directory : test::TempDirectory {
   std::string read(const std::string& name) const { return linux::read_file(path + "/" + name).value_or("(none)"); }
   void write(const std::string& name, std::string_view text) const {
     REQUIRE(linux::replace_file(path + "/" + name, text).ok());

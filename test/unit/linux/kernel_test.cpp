@@ -14,20 +14,13 @@
 #include "knarr/linux/mount.h"
 #include "knarr/linux/namespace.h"
 #include "knarr/linux/tree.h"
+#include "unit/temp_directory.h"
 
 using namespace knarr;
 
 namespace {
-struct TempDir {
-  std::string path;
-  TempDir() {
-    char name[] = "/tmp/knarr-linux-XXXXXX";
-    path = mkdtemp(name);
-  }
-  ~TempDir() {
-    (void)linux::unmount_tree(path);
-    (void)linux::remove_tree(path);
-  }
+struct TempDir : test::TempDirectory {
+  ~TempDir() { (void)linux::unmount_tree(path); }
 };
 }  // namespace
 

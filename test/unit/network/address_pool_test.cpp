@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "network/cidr.h"
+#include "unit/temp_directory.h"
 
 using namespace knarr;
 using namespace knarr::network;
@@ -12,11 +13,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct TempDir {
-  std::string path = "/tmp/knarr-network-XXXXXX";
-  TempDir() { REQUIRE(mkdtemp(path.data()) != nullptr); }
-  ~TempDir() { fs::remove_all(path); }
-};
+using test::TempDirectory;
 
 Cidr cidr(std::string_view text) {
   auto parsed = Cidr::parse(text);
@@ -60,7 +57,7 @@ TEST_CASE("networks overlap when one holds the other") {
 }
 
 TEST_CASE("addresses are given in turn, kept for a pod, and rest after it") {
-  TempDir dir;
+  TempDirectory dir;
   auto pool = AddressPool::open(dir.path, cidr("10.42.0.0/29"));  // .2 to .6
   REQUIRE(pool.ok());
   CHECK(assigned(*pool, "a") == "10.42.0.2");
@@ -80,7 +77,7 @@ TEST_CASE("addresses are given in turn, kept for a pod, and rest after it") {
 }
 
 TEST_CASE("a restart finds the addresses again and throws out what is none") {
-  TempDir dir;
+  TempDirectory dir;
   {
     auto pool = AddressPool::open(dir.path, cidr("10.42.0.0/24"));
     REQUIRE(pool.ok());

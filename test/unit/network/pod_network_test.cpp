@@ -11,6 +11,7 @@
 #include "knarr/linux/netlink.h"
 #include "knarr/linux/process.h"
 #include "knarr/network/network.h"
+#include "unit/temp_directory.h"
 
 using namespace knarr;
 using namespace knarr::network;
@@ -21,13 +22,12 @@ namespace {
 // A machine of its own: a network namespace that plays the host, and a directory for state.
 struct Machine {
   linux::UniqueFd netns;
-  std::string state = "/tmp/knarr-network-XXXXXX";
+  test::TempDirectory directory;
+  const std::string& state = directory.path;
 
   Machine() {
-    REQUIRE(mkdtemp(state.data()) != nullptr);
     netns = make_netns();
   }
-  ~Machine() { fs::remove_all(state); }
 
   static linux::UniqueFd make_netns() {
     auto made = linux::make_network_namespace();

@@ -15,29 +15,15 @@
 
 #include "knarr/store/journal.h"
 #include "knarr/store/store.h"
+#include "unit/temp_directory.h"
 
 namespace knarr::store::test {
 
-class TempDir {
+// In memory where that can be had: what a sync keeps is tested with the fault-injecting VFS, not by the machine's disk.
+class TempDir : public knarr::test::TempDirectory {
  public:
-  TempDir() {
-    // In memory where that can be had: what a sync keeps is tested with the fault-injecting VFS, not by the machine's
-    // disk.
-    const std::filesystem::path memory = "/dev/shm";
-    const bool in_memory = ::access(memory.c_str(), W_OK) == 0;
-    std::string name = ((in_memory ? memory : std::filesystem::temp_directory_path()) / "knarr-store-XXXXXX").string();
-    path_ = mkdtemp(name.data());
-  }
-  ~TempDir() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TempDir(const TempDir&) = delete;
-  TempDir& operator=(const TempDir&) = delete;
-  std::string file(std::string_view name = "state.db") const { return fmt::format("{}/{}", path_, name); }
-
- private:
-  std::string path_;
+  TempDir() : TempDirectory(::access("/dev/shm", W_OK) == 0 ? std::filesystem::path("/dev/shm") : std::filesystem::temp_directory_path()) {}
+  std::string file(std::string_view name = "state.db") const { return TempDirectory::file(name); }
 };
 
 // What a test does to a journal while the store uses it.

@@ -14,6 +14,7 @@
 #include <sstream>
 
 #include "knarr/linux/tree.h"
+#include "unit/temp_directory.h"
 
 using namespace knarr;
 using namespace knarr::volume;
@@ -21,13 +22,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct TempDir {
-  std::string path = "/tmp/knarr-volume-XXXXXX";
-  TempDir() { REQUIRE(mkdtemp(path.data()) != nullptr); }
-  ~TempDir() {
-    (void)PodVolumes(path).remove_all();
-    fs::remove_all(path);
-  }
+struct TempDir : test::TempDirectory {
+  ~TempDir() { (void)PodVolumes(path).remove_all(); }
 };
 
 std::string slurp(const std::string& path) {
