@@ -190,7 +190,7 @@ void FlowControlImpl::read_flows(std::vector<flowcontrol::FlowSchema> objects) {
       Lock lock(level->mutex);
       counts = &level->flows[object.metadata.name];
     }
-    flows_.push_back(std::make_shared<const Flow>(Flow{Matcher(object.spec), object.metadata.name, object.metadata.uid, level->uid, level,
+    flows_.push_back(std::make_shared<const Flow>(Flow{Matcher(object.spec), object.metadata.uid, level->uid, level,
                                                        counts, mixed(seed_ ^ hash_of(object.metadata.name)), level->limits.exempt,
                                                        level->limits.queues > 0, level->max_width}));
   }

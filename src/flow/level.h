@@ -63,7 +63,7 @@ struct Level {
 // A FlowSchema with its level.
 struct Flow {
   Matcher matcher;
-  std::string name, uid, level_uid;
+  std::string uid, level_uid;
   std::shared_ptr<Level> level;
   FlowCounts* counts;  // of the level
   uint64_t seed;

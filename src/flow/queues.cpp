@@ -4,6 +4,8 @@
 #include <array>
 #include <limits>
 
+#include "flow/seats.h"
+
 namespace knarr::flow {
 
 namespace {
@@ -12,7 +14,6 @@ constexpr double kEstimatedSeconds = 0.003;  // of a request's service, until it
 constexpr size_t kMaxHand = 15;              // no more fit into the hash's bits
 constexpr int kMaxQueues = 8192;             // further ones would tell flows apart no better, and each costs memory
 
-double seconds_between(MonoTime from, MonoTime to) { return std::chrono::duration<double>(to - from).count(); }
 double work_of(const FairQueues::Entry& entry) { return entry.seats * kEstimatedSeconds; }
 
 // A service cannot begin before the request is there: a queue that did not use its part has not saved it up.
@@ -27,10 +28,7 @@ void FairQueues::configure(const QueueLimits& limits, int seats, MonoTime now, S
   limits_ = limits;
   limits_.queues = std::clamp(limits.queues, 0, kMaxQueues);
   seats_ = seats;
-  while (static_cast<int>(queues_.size()) < limits_.queues) {
-    const auto index = static_cast<uint32_t>(queues_.size());
-    queues_.emplace_back().index = index;
-  }
+  while (static_cast<int>(queues_.size()) < limits_.queues) queues_.emplace_back();
   while (static_cast<int>(queues_.size()) > limits_.queues && queues_.back().waiting + queues_.back().running == 0)
     queues_.pop_back();
   if (robin_ >= queues_.size()) robin_ = 0;
@@ -132,7 +130,6 @@ void FairQueues::begin(Entry& entry, MonoTime now) {
   if (!queue) return;
   note_active(*queue, 1);
   ++queue->running;
-  queue->seats_in_use += entry.seats;
   queue->next += work_of(entry);
   bound(*queue);
 }
@@ -178,7 +175,6 @@ void FairQueues::finish(Entry& entry, MonoTime now, Started& started) {
     seats_in_use_ -= entry.seats;
     if (Queue* queue = entry.queue) {
       --queue->running;
-      queue->seats_in_use -= entry.seats;
       // What it took in place of what was reckoned.
       queue->next += entry.seats * (seconds_between(entry.began, now) - kEstimatedSeconds);
       bound(*queue);

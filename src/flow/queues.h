@@ -37,8 +37,7 @@ class FairQueues {
   };
   struct Queue {
     Entry *oldest = nullptr, *youngest = nullptr;
-    uint32_t index = 0;
-    int waiting = 0, running = 0, seats_in_use = 0;
+    int waiting = 0, running = 0;
     double work_waiting = 0;
     double next = 0;
   };

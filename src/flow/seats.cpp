@@ -56,7 +56,7 @@ SeatBounds seat_bounds(const Shares& level, double all_shares, int server_seats)
 void Demand::advance(MonoTime now) {
   if (last_ == MonoTime{}) last_ = now;
   if (now <= last_) return;
-  const double passed = std::chrono::duration<double>(now - last_).count();
+  const double passed = seconds_between(last_, now);
   last_ = now;
   seconds_ += passed;
   sum_ += passed * seats_;

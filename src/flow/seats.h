@@ -9,6 +9,8 @@
 
 namespace knarr::flow {
 
+inline double seconds_between(MonoTime from, MonoTime to) { return std::chrono::duration<double>(to - from).count(); }
+
 // What a level is due by its shares, and the bounds of what it has after lending and borrowing.
 struct SeatBounds {
   int nominal = 0, min = 0, max = 0;

@@ -4,12 +4,6 @@
 
 namespace knarr::flow {
 
-namespace {
-
-double seconds_between(MonoTime from, MonoTime to) { return std::chrono::duration<double>(to - from).count(); }
-
-}  // namespace
-
 void WaitTimes::add(double seconds) {
   for (size_t i = kBounds.size(); i > 0 && seconds <= kBounds[i - 1]; --i) ++counts[i - 1];
   ++count;
