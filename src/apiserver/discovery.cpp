@@ -8,6 +8,7 @@
 #include "knarr/codec/base64.h"
 #include "knarr/codec/json.h"
 #include "knarr/schema/custom.h"
+#include "discovery_protobuf.h"
 #include "render.h"
 #include "server_impl.h"
 
@@ -240,17 +241,17 @@ std::string root_paths(const Catalog& catalog) {
 }
 
 void answer_aggregated(const http::Request& request, http::Response& response, const Documents::Document& document,
-                       Output output) {
+                       const Output& output) {
   const std::string etag = "\"" + document.etag + "\"";
   response.add_header("Vary", "Accept");
   response.set_header("ETag", etag);
+  response.set_header("Cache-Control", "public");
   if (request.header("If-None-Match") == etag) {
     response.status = 304;
     return;
   }
   response.set_header("Content-Type", fmt::format("{};g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList", output.content_type()));
-  output.pretty = false;
-  response.body = format_json(document.text, output);
+  response.body = output.protobuf ? discovery_protobuf(document.text) : format_json(document.text, output);
 }
 
 }  // namespace
@@ -288,7 +289,6 @@ bool serve_discovery(const http::Request& request, http::Response& response, Doc
                                      [&] { return aggregated(catalog, core); }),
                       *output);
   } else {
-    if (top) response.add_header("Vary", "Accept");
     answer_json(response, 200, documents.get(std::string(path), number, make)->text, *output);
   }
   return true;

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cstdlib>
+#include <optional>
 #include <vector>
 
 #include "knarr/apiserver/errors.h"
@@ -18,6 +18,7 @@ namespace knarr::apiserver {
 namespace {
 
 constexpr std::string_view kProtobuf = "application/vnd.kubernetes.protobuf";
+constexpr size_t kMostClauses = 64;  // of an Accept header, that are looked at
 
 std::string_view supported(Forms forms) {
   switch (forms) {
@@ -44,28 +45,64 @@ std::vector<std::string_view> split(std::string_view text, char at) {
   }
 }
 
+// One of the media types that a client takes.
 struct Clause {
-  std::string_view type;
+  std::string_view type, subtype;
   double quality = 1;
-  std::string_view as, group, version;
+  std::string_view as, group, version, stream, server_version;
+  bool transforms = false;  // as, g or v are said
   bool pretty = false;
 };
 
-Clause read_clause(std::string_view text) {
+double read_quality(std::string_view text) {
+  const std::string copy(text);
+  char* end = nullptr;
+  const double quality = std::strtod(copy.c_str(), &end);
+  return copy.empty() || *end != '\0' ? 0 : quality;
+}
+
+// Nothing: no media type stands there.
+std::optional<Clause> read_clause(std::string_view text) {
   Clause clause;
   const auto parts = split(text, ';');
-  clause.type = parts[0];
+  const auto types = split(parts[0], '/');
+  clause.type = types[0];
+  clause.subtype = types.size() == 2 ? types[1] : "";
+  if (clause.subtype.empty()) {
+    if (types.size() > 2 || clause.type != "*") return std::nullopt;
+    clause.subtype = "*";
+  }
   for (size_t i = 1; i < parts.size(); ++i) {
-    const size_t equals = parts[i].find('=');
-    const std::string_view key = trim(parts[i].substr(0, equals));
-    const std::string_view value = equals == std::string_view::npos ? "" : trim(parts[i].substr(equals + 1));
-    if (key == "q") clause.quality = std::atof(std::string(value).c_str());
+    const auto pair = split(parts[i], '=');
+    if (pair.size() != 2 || pair[1].empty()) continue;
+    const std::string_view key = pair[0], value = pair[1];
+    if (key == "q") clause.quality = read_quality(value);
     if (key == "as") clause.as = value;
     if (key == "g") clause.group = value;
     if (key == "v") clause.version = value;
-    if (key == "pretty") clause.pretty = value == "1" || value == "true";
+    if (key == "as" || key == "g" || key == "v") clause.transforms = true;
+    if (key == "stream") clause.stream = value;
+    if (key == "sv") clause.server_version = value;
+    if (key == "pretty") clause.pretty = value == "1";
   }
   return clause;
+}
+
+// By quality, and what is said exactly before what is not. This is no order (of two that each have one of both, either comes first),
+// so what comes of it is told by how upstream sorts: by insertion.
+std::vector<Clause> read_clauses(std::string_view header) {
+  const auto before = [](const Clause& a, const Clause& b) {
+    return a.quality > b.quality || (a.type != "*" && b.type == "*") || (a.subtype != "*" && b.subtype == "*");
+  };
+  std::vector<Clause> clauses;
+  for (const std::string_view text : split(header, ',')) {
+    auto clause = read_clause(text);
+    if (clause) clauses.push_back(*clause);
+    if (clauses.size() == kMostClauses) break;
+  }
+  for (size_t i = 1; i < clauses.size(); ++i)
+    for (size_t j = i; j > 0 && before(clauses[j], clauses[j - 1]); --j) std::swap(clauses[j], clauses[j - 1]);
+  return clauses;
 }
 
 bool wants_pretty(const http::Request& request) {
@@ -76,39 +113,56 @@ bool wants_pretty(const http::Request& request) {
   return begins("curl") || begins("Wget") || begins("Mozilla/5.0");
 }
 
-// False where the clause asks for something that is not spoken here.
-bool accept(const Clause& clause, Forms forms, Output& out) {
-  const bool stream = forms == Forms::kStream || forms == Forms::kCustomStream;
-  const bool custom = forms == Forms::kCustom || forms == Forms::kCustomStream;
-  if (clause.type == kProtobuf) {
-    out.protobuf = true;
-    if (custom && clause.as != "PartialObjectMetadata" && clause.as != "PartialObjectMetadataList") return false;
-  } else if (!stream &&
-             (clause.type == "application/yaml" || clause.type == "application/x-yaml" || clause.type == "text/yaml")) {
-    out.yaml = true;
-  } else if (clause.type != "application/json" && clause.type != "*/*" && clause.type != "application/*") {
-    return false;
-  }
+enum class Format { kJson, kYaml, kProtobuf };
+
+struct Spoken {
+  Format format;
+  std::string_view type, subtype;
+};
+constexpr Spoken kSpoken[] = {{Format::kJson, "application", "json"},
+                              {Format::kYaml, "application", "yaml"},
+                              {Format::kProtobuf, "application", "vnd.kubernetes.protobuf"}};
+
+bool matches(const Clause& clause, const Spoken& spoken) {
+  if (clause.type == "*") return clause.subtype == "*";
+  return clause.type == spoken.type && (clause.subtype == spoken.subtype || clause.subtype == "*");
+}
+
+// False where the clause asks for something that this format or this path has not.
+bool accept(const Clause& clause, Format format, Forms forms, Output& out) {
+  if (!clause.server_version.empty()) return false;
+  if (!clause.stream.empty() && (clause.stream != "watch" || format == Format::kYaml)) return false;
+  out.yaml = format == Format::kYaml;
+  out.protobuf = format == Format::kProtobuf;
   if (clause.pretty) out.pretty = true;
-  if (clause.as.empty()) return true;
-  if (out.protobuf && clause.as == "Table") return false;  // has no such form
-  const bool meta =
-      (forms == Forms::kMeta || stream || custom) && clause.group == "meta.k8s.io" && (clause.version == "v1" || clause.version == "v1beta1");
-  if (meta && clause.as == "Table") {
+  const bool custom = forms == Forms::kCustom || forms == Forms::kCustomStream;
+  if (forms == Forms::kDiscovery) {
+    out.discovery = clause.as == "APIGroupDiscoveryList" && clause.group == "apidiscovery.k8s.io" && clause.version == "v2";
+    return out.discovery;
+  }
+  if (!clause.transforms) return !custom || !out.protobuf;
+  if (forms == Forms::kPlain || clause.group != "meta.k8s.io" || (clause.version != "v1" && clause.version != "v1beta1")) return false;
+  if (clause.as == "Table" && !out.protobuf) {
     out.shape = Shape::kTable;
-  } else if (meta && clause.as == "PartialObjectMetadata") {
+  } else if (clause.as == "PartialObjectMetadata") {
     out.shape = Shape::kPartial;
-  } else if (meta && clause.as == "PartialObjectMetadataList") {
+  } else if (clause.as == "PartialObjectMetadataList") {
     out.shape = Shape::kPartialList;
-  } else if (forms == Forms::kDiscovery && !out.protobuf && clause.as == "APIGroupDiscoveryList" &&
-             clause.group == "apidiscovery.k8s.io" && clause.version == "v2") {
-    out.discovery = true;
-    return true;
   } else {
     return false;
   }
   out.meta_version = clause.version;
   return true;
+}
+
+std::optional<Output> choose(const std::vector<Clause>& clauses, Forms forms, const Output& base) {
+  for (const Clause& clause : clauses) {
+    for (const Spoken& spoken : kSpoken) {
+      Output out = base;
+      if (matches(clause, spoken) && accept(clause, spoken.format, forms, out)) return out;
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -119,14 +173,13 @@ Result<Output> negotiate_output(const http::Request& request, Forms forms) {
   if (const auto include = request.param("includeObject"); include && !include->empty()) base.include_object = *include;
   const std::string_view header = request.header("Accept");
   if (header.empty()) return base;
-  std::vector<Clause> clauses;
-  for (std::string_view text : split(header, ',')) clauses.push_back(read_clause(text));
-  std::stable_sort(clauses.begin(), clauses.end(),
-                   [](const Clause& a, const Clause& b) { return a.quality > b.quality; });
-  for (const Clause& clause : clauses) {
-    Output out = base;
-    if (accept(clause, forms, out)) return out;
-  }
+  const std::vector<Clause> clauses = read_clauses(header);
+  // Wherever it stands among them, the aggregated form goes before the plain one.
+  if (forms == Forms::kDiscovery)
+    if (const auto aggregated = choose(clauses, forms, base)) return *aggregated;
+  const auto chosen = choose(clauses, forms == Forms::kDiscovery ? Forms::kPlain : forms, base);
+  const bool stream = forms == Forms::kStream || forms == Forms::kCustomStream;
+  if (chosen && !(stream && chosen->yaml)) return *chosen;
   return not_acceptable_error(supported(forms));
 }
 

@@ -10,7 +10,7 @@ name=${1:?usage: build.sh NAME}
 program=$out/$name-$version
 [[ $name == kine ]] && program=$out/kine
 
-if [[ ! -x $program ]]; then
+if [[ ! -x $program || ($name == protojson && $here/protojson/main.go -nt $program) ]]; then
   if ! command -v go >/dev/null; then
     echo "building $name needs Go 1.26 or newer on the PATH (https://go.dev/dl)" >&2
     exit 1

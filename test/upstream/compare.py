@@ -306,7 +306,7 @@ def compare(up, kn, method, path, body, headers):
     kn_code, kn_headers, kn_text = kn.send(method, path, body, headers)
     if up_code != kn_code:
         yield f"code: UP {up_code} KN {kn_code}"
-    for name in ("Warning", "Content-Type"):
+    for name in ("Warning", "Content-Type", "Vary", "Cache-Control"):
         if up_headers.get(name) != kn_headers.get(name):
             yield f"{name}: UP {up_headers.get(name)} KN {kn_headers.get(name)}"
     for name in ("X-Kubernetes-Pf-Flowschema-Uid", "X-Kubernetes-Pf-Prioritylevel-Uid"):  # no two servers share these

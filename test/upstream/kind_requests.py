@@ -338,6 +338,22 @@ def certificates():
         yield "DELETE", f"{path}/{name}", None, {}
 
 
+def discovery_accepts():
+    json, protobuf = "application/json", "application/vnd.kubernetes.protobuf"
+    form = ";g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+    old, later = form.replace("v2", "v2beta1"), form.replace("v2", "v3")
+    for one in (protobuf, protobuf + form, protobuf + old, "application/yaml" + form, "*/*" + form, "*/*", json + form + ";profile=nopeer",
+                json + form + ";pretty=1", json + ";pretty=true", json + ";q=0", json + ";g=x", json + ";charset=utf-8", json + ";stream=watch",
+                json + ";as=Table;g=meta.k8s.io;v=v1"):
+        yield one
+    yield ",".join((protobuf + form, json + form, json))
+    yield ",".join((json + form + ";q=0.5", protobuf + form))
+    yield ",".join((json, protobuf + form + ";q=0.1"))
+    yield ",".join((protobuf + later, protobuf))
+    for first in (old, ";stream=x", ";sv=v1", ";q=0.2", ";q=x", ";q=1.5", ";q=0.9;q=0.1", " ; as = x "):
+        yield json + first + "," + protobuf + ";q=0.8"
+
+
 def discovery():
     """Documents that say what is served."""
     form = ";g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
@@ -349,6 +365,9 @@ def discovery():
     for other in ("application/yaml" + form, "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList", "application/json;g=apidiscovery.k8s.io;v=v1;as=APIGroupDiscoveryList"):
         yield "GET", "/api", None, {"Accept": other}
         yield "GET", "/apis", None, {"Accept": other}
+    for accept in discovery_accepts():
+        for path in ("/apis", "/api", "/apis/apps", "/apis/apps/v1", "/api/v1"):
+            yield "GET", path, None, {"Accept": accept}
     groups = {collection.split("/namespaces/")[0].rsplit("/", 1)[0] if "/namespaces/" not in collection else collection.split("/namespaces/")[0] for collection, _ in FIXTURES}
     for group in sorted(groups):
         yield "GET", group, None, {}

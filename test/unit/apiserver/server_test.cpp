@@ -64,6 +64,15 @@ TEST_CASE("which form of an answer a client gets") {
       {"application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1", 200, Shape::kPartial, false},
       {"application/yaml;q=0.1,application/json;q=0.9", 200, Shape::kObject, false},
       {"text/html", 406, Shape::kObject, false},
+      {"text/html, */*;q=0.1", 200, Shape::kObject, false},
+      {"application/json;stream=other,application/yaml", 200, Shape::kObject, true},
+      {"application/yaml;stream=watch,application/json", 200, Shape::kObject, false},
+      {"application/json;sv=v1,application/yaml", 200, Shape::kObject, true},
+      {"application/json;g=meta.k8s.io,application/yaml", 200, Shape::kObject, true},
+      {"application/json;q=x,application/yaml;q=0.1", 200, Shape::kObject, true},
+      {"*/*,application/yaml", 200, Shape::kObject, true},
+      {"application/json/x,json,;q=1", 406, Shape::kObject, false},
+      {"APPLICATION/JSON", 406, Shape::kObject, false},
   };
   Cluster c;
   for (const Case& test : cases) {
@@ -83,12 +92,39 @@ TEST_CASE("protobuf is for kinds that have it, and for streams") {
       {kProtobuf, Forms::kMeta, 200, true},         {kProtobuf, Forms::kStream, 200, true},
       {kProtobuf, Forms::kCustom, 406, false},      {kProtobuf + ",application/json", Forms::kCustom, 200, false},
       {kMeta, Forms::kCustom, 200, true},           {kMeta, Forms::kCustomStream, 200, true},
-      {"application/yaml", Forms::kStream, 406, false}, {"application/yaml,*/*", Forms::kStream, 200, false}};
+      {"application/yaml", Forms::kStream, 406, false}, {"application/yaml,*/*", Forms::kStream, 406, false}};
   for (const auto& [accept, forms, code, protobuf] : cases) {
     INFO(accept);
     const auto output = negotiate_output(c.request("GET", "/", "", {{"Accept", accept}}), forms);
     CHECK(output.status().code() == code);
     if (output.ok()) CHECK(output->protobuf == protobuf);
+  }
+}
+
+TEST_CASE("discovery is answered in the form that is asked for, the aggregated one first") {
+  const std::string kForm = ";g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList", kJson = "application/json",
+                    kProtobuf = "application/vnd.kubernetes.protobuf";
+  const std::tuple<std::string, int, std::string> cases[] = {
+      {"", 200, kJson},
+      {kProtobuf, 200, kProtobuf},
+      {kProtobuf + kForm, 200, kProtobuf + kForm},
+      {kJson + "," + kProtobuf + kForm + ";q=0.1", 200, kProtobuf + kForm},
+      {kJson + kForm + ";q=0.5," + kProtobuf + kForm, 200, kProtobuf + kForm},
+      {"*/*" + kForm, 200, kJson + kForm},
+      {kJson + ";g=apidiscovery.k8s.io;v=v1;as=APIGroupDiscoveryList," + kProtobuf, 200, kProtobuf},
+      {kJson + ";as=Table;v=v1;g=meta.k8s.io", 406, kJson},
+  };
+  Cluster c;
+  for (const auto& [accept, code, type] : cases) {
+    INFO(accept);
+    const auto answer = c.send("GET", "/apis", "", {{"Accept", accept}});
+    CHECK(answer.status == code);
+    CHECK(header(answer, "Content-Type") == type);
+    const bool aggregated = type.find("as=") != std::string::npos;
+    CHECK(header(answer, "Vary") == (aggregated ? "Accept" : ""));
+    CHECK(header(answer, "Cache-Control") == (aggregated ? "public" : "no-cache, private"));
+    CHECK(header(answer, "ETag").empty() != aggregated);
+    if (type.starts_with(kProtobuf)) CHECK(answer.body.starts_with(std::string_view("k8s\0", 4)));
   }
 }
 

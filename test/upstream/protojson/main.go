@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 
+	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
@@ -20,6 +21,7 @@ func main() {
 	kinds := runtime.NewScheme()
 	_ = scheme.AddToScheme(kinds)
 	_ = metav1.AddMetaToScheme(kinds)
+	_ = apidiscoveryv2.AddToScheme(kinds)
 	decoder := protobuf.NewSerializer(kinds, kinds)
 	in := bufio.NewReader(os.Stdin)
 	for {
