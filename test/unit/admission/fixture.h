@@ -5,27 +5,14 @@
 
 #include <catch2/catch.hpp>
 
-#include "knarr/admission/chain.h"
-#include "knarr/apiserver/extract.h"
 #include "knarr/apiserver/rest.h"
 #include "knarr/codec/json.h"
-#include "knarr/store/journal.h"
+#include "unit/memory_api.h"
 
 namespace knarr::admission::test {
 
-inline json::Document parse(std::string_view text) {
-  auto document = json::parse(text);
-  INFO(text);
-  REQUIRE(document.ok());
-  return std::move(*document);
-}
-
-// The text of a value by its path; numbers and others as JSON; "<none>" when absent.
-inline std::string at(const json::Value& value, std::initializer_list<std::string_view> path) {
-  const json::Value* found = json::find(value, path);
-  if (!found) return "<none>";
-  return found->IsString() ? std::string(json::view(*found)) : json::dump(*found);
-}
+using knarr::test::at;
+using knarr::test::parse;
 
 struct Api {
   std::unique_ptr<store::Store> store;
@@ -33,13 +20,8 @@ struct Api {
   apiserver::RequestContext context;
 
   Api() {
-    store::Store::Options options;
-    options.extract = apiserver::extract_object;
-    auto opened = store::Store::open(store::make_memory_journal(), std::move(options));
-    REQUIRE(opened.ok());
-    store = std::move(*opened);
-    rest = std::make_unique<apiserver::Rest>(
-        apiserver::RestOptions{.store = store.get(), .admission = default_chain(*store)});
+    store = knarr::test::open_store();
+    rest = knarr::test::make_rest(*store);
     context.user = auth::internal_user("test");
     make("namespaces", R"({"metadata":{"name":"default"}})");
     make("serviceaccounts", R"({"metadata":{"name":"default"},"automountServiceAccountToken":false})");

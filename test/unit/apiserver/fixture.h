@@ -3,31 +3,18 @@
 
 #include <catch2/catch.hpp>
 
-#include "knarr/admission/chain.h"
-#include "knarr/apiserver/extract.h"
 #include "knarr/apiserver/rest.h"
 #include "knarr/apiserver/server.h"
 #include "knarr/codec/json.h"
-#include "knarr/store/journal.h"
 #include "knarr/store/store.h"
+#include "unit/memory_api.h"
 
 namespace knarr::apiserver::test {
 
 inline constexpr WallTime kStart = WallTime(std::chrono::seconds(1'790'000'000));  // 2026-09-21T14:13:20Z
 
-inline json::Document parse(std::string_view text) {
-  auto document = json::parse(text);
-  INFO(text);
-  REQUIRE(document.ok());
-  return std::move(*document);
-}
-
-// The text of a value by its path; numbers and others as JSON; "<none>" when absent.
-inline std::string at(const json::Value& value, std::initializer_list<std::string_view> path) {
-  const json::Value* found = json::find(value, path);
-  if (!found) return "<none>";
-  return found->IsString() ? std::string(json::view(*found)) : json::dump(*found);
-}
+using knarr::test::at;
+using knarr::test::parse;
 
 inline std::string pod_json(std::string_view name, std::string_view labels = "{}", std::string_view spec = "") {
   return std::string(R"({"kind":"Pod","apiVersion":"v1","metadata":{"name":")") + std::string(name) + R"(","labels":)" +
@@ -49,15 +36,10 @@ struct Cluster {
   RequestContext context;
 
   explicit Cluster(store::Store::Options options = {}, std::shared_ptr<NodeProxy> nodes = nullptr, int seats = 600) {
-    options.extract = extract_object;
-    auto opened = store::Store::open(store::make_memory_journal(), std::move(options));
-    REQUIRE(opened.ok());
-    store = std::move(*opened);
+    store = knarr::test::open_store(std::move(options));
     RestOptions rest_options;
-    rest_options.store = store.get();
     rest_options.clock = &clock;
-    rest_options.admission = admission::default_chain(*store);
-    rest = std::make_unique<Rest>(std::move(rest_options));
+    rest = knarr::test::make_rest(*store, std::move(rest_options));
     ApiServerOptions server_options;
     server_options.rest = rest.get();
     server_options.tokens = auth::make_token_union(

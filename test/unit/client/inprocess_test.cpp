@@ -4,10 +4,8 @@
 #include <condition_variable>
 #include <mutex>
 
-#include "knarr/admission/chain.h"
-#include "knarr/apiserver/extract.h"
 #include "knarr/codec/json.h"
-#include "knarr/store/journal.h"
+#include "unit/memory_api.h"
 
 using namespace knarr;
 using namespace knarr::client;
@@ -23,15 +21,8 @@ struct Api {
   std::shared_ptr<Transport> transport;
 
   Api() {
-    store::Store::Options options;
-    options.extract = apiserver::extract_object;
-    auto opened = store::Store::open(store::make_memory_journal(), std::move(options));
-    REQUIRE(opened.ok());
-    store = std::move(*opened);
-    apiserver::RestOptions rest_options;
-    rest_options.store = store.get();
-    rest_options.admission = admission::default_chain(*store);
-    rest = std::make_unique<apiserver::Rest>(std::move(rest_options));
+    store = test::open_store();
+    rest = test::make_rest(*store);
     transport = make_inprocess_transport(*rest, auth::internal_user("test"));
     REQUIRE(transport->create({"", "v1", "namespaces", ""}, "", "", R"({"metadata":{"name":"default"}})").ok());
     REQUIRE(transport->create({"", "v1", "serviceaccounts", ""}, "default", "", R"({"metadata":{"name":"default"}})").ok());

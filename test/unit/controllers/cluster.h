@@ -4,8 +4,6 @@
 #include <catch2/catch.hpp>
 #include <thread>
 
-#include "knarr/admission/chain.h"
-#include "knarr/apiserver/extract.h"
 #include "knarr/apiserver/rest.h"
 #include "knarr/base/sync.h"
 #include "knarr/client/inprocess.h"
@@ -13,7 +11,7 @@
 #include "knarr/codec/json.h"
 #include "knarr/controllers/controllers.h"
 #include "knarr/schema/api.h"
-#include "knarr/store/journal.h"
+#include "unit/memory_api.h"
 
 namespace knarr::controllers::test {
 
@@ -22,13 +20,8 @@ namespace v1 = api::core::v1;
 class Cluster {
  public:
   Cluster() {
-    store::Store::Options options;
-    options.extract = apiserver::extract_object;
-    auto opened = store::Store::open(store::make_memory_journal(), std::move(options));
-    REQUIRE(opened.ok());
-    store_ = std::move(*opened);
-    rest_ = std::make_unique<apiserver::Rest>(
-        apiserver::RestOptions{.store = store_.get(), .admission = admission::default_chain(*store_)});
+    store_ = knarr::test::open_store();
+    rest_ = knarr::test::make_rest(*store_);
     transport = client::make_inprocess_transport(*rest_, auth::internal_user("test"));
     REQUIRE(controllers::bootstrap(*transport).ok());
     REQUIRE(controllers::bootstrap(*transport).ok());  // again: what is there stays

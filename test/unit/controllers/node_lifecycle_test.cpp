@@ -8,12 +8,10 @@
 
 #include "controllers/controller.h"
 #include "controllers/node_health.h"
-#include "knarr/admission/chain.h"
-#include "knarr/apiserver/extract.h"
 #include "knarr/apiserver/rest.h"
 #include "knarr/client/inprocess.h"
 #include "knarr/client/typed.h"
-#include "knarr/store/journal.h"
+#include "unit/memory_api.h"
 
 using namespace knarr;
 using namespace knarr::controllers;
@@ -31,13 +29,8 @@ void require(const Status& status) {
 class Cluster {
  public:
   Cluster() {
-    store::Store::Options store_options;
-    store_options.extract = apiserver::extract_object;
-    auto opened = store::Store::open(store::make_memory_journal(), std::move(store_options));
-    REQUIRE(opened.ok());
-    store_ = std::move(*opened);
-    rest_ = std::make_unique<apiserver::Rest>(
-        apiserver::RestOptions{.store = store_.get(), .admission = admission::default_chain(*store_)});
+    store_ = test::open_store();
+    rest_ = test::make_rest(*store_);
     transport = client::make_inprocess_transport(*rest_, auth::internal_user("test"));
     REQUIRE(controllers::bootstrap(*transport).ok());
     require(
