@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <system_error>
 
 namespace knarr::http {
@@ -19,7 +20,8 @@ namespace {
 // AES of 128 bits first, as Go's servers have it: it costs a quarter less than that of 256, and is strong enough.
 constexpr char kCiphers[] = "ECDHE+AESGCM+AES128:ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL";
 constexpr char kTls13Ciphers[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
-constexpr unsigned char kAlpn[] = "\x08http/1.1";
+constexpr unsigned char kAlpn[] = "\x08http/1.1";        // what we speak as a client
+constexpr unsigned char kServerAlpn[] = "\x08http/1.1";  // and as a server, best first
 constexpr unsigned char kSessionContext[] = "knarr";
 
 template <auto Free>
@@ -147,7 +149,7 @@ Status trust_system(SSL_CTX* context) {
 int choose_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned in_size,
                 void*) {
   auto** chosen = const_cast<unsigned char**>(out);
-  if (SSL_select_next_proto(chosen, out_size, kAlpn, sizeof kAlpn - 1, in, in_size) == OPENSSL_NPN_NEGOTIATED)
+  if (SSL_select_next_proto(chosen, out_size, kServerAlpn, sizeof kServerAlpn - 1, in, in_size) == OPENSSL_NPN_NEGOTIATED)
     return SSL_TLSEXT_ERR_OK;
   return SSL_TLSEXT_ERR_NOACK;
 }
@@ -256,6 +258,13 @@ Result<SslPtr> make_client_ssl(SSL_CTX* context, int fd, const std::string& name
   if (!good) return tls_error(fmt::format("verify the name {}", name));
   SSL_set_connect_state(ssl.get());
   return ssl;
+}
+
+bool chose_http2(SSL* ssl) {
+  const unsigned char* name = nullptr;
+  unsigned size = 0;
+  SSL_get0_alpn_selected(ssl, &name, &size);
+  return size == 2 && std::memcmp(name, "h2", 2) == 0;
 }
 
 std::optional<PeerCertificate> verified_peer(SSL* ssl) {

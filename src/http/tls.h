@@ -31,6 +31,9 @@ Result<SslPtr> make_client_ssl(SSL_CTX* context, int fd, const std::string& name
 // The certificate that the other side showed, when it was verified. After the handshake.
 std::optional<PeerCertificate> verified_peer(SSL* ssl);
 
+// Whether both sides agreed on HTTP/2 (ALPN). After the handshake.
+bool chose_http2(SSL* ssl);
+
 // What OpenSSL's error queue says, and empties it.
 std::string take_tls_errors();
 

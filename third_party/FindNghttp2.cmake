@@ -1,0 +1,10 @@
+# Nghttp2: Debian package libnghttp2-dev. Target knarr::nghttp2.
+find_path(Nghttp2_INCLUDE_DIR nghttp2/nghttp2.h)
+find_library(Nghttp2_LIBRARY NAMES nghttp2)
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(Nghttp2 REQUIRED_VARS Nghttp2_LIBRARY Nghttp2_INCLUDE_DIR)
+if(Nghttp2_FOUND AND NOT TARGET knarr::nghttp2)
+  add_library(knarr::nghttp2 UNKNOWN IMPORTED)
+  set_target_properties(knarr::nghttp2 PROPERTIES IMPORTED_LOCATION ${Nghttp2_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${Nghttp2_INCLUDE_DIR})
+endif()
+mark_as_advanced(Nghttp2_INCLUDE_DIR Nghttp2_LIBRARY)
