@@ -7,16 +7,16 @@ using Verdict = http::Gate::Verdict;
 
 namespace {
 
-constexpr const char* kFlow = "/apis/flowcontrol.apiserver.k8s.io/v1";
+const std::string kFlow = "/apis/flowcontrol.apiserver.k8s.io/v1";
 
 // Bob may send one request at a time, and one more may wait when `queued`.
 void limit_bob(Cluster& c, bool queued) {
   const std::string response = queued ? R"({"type":"Queue","queuing":{"queues":1,"handSize":1,"queueLengthLimit":1}})" : R"({"type":"Reject"})";
-  const auto level = c.send("POST", std::string(kFlow) + "/prioritylevelconfigurations",
+  const auto level = c.send("POST", kFlow + "/prioritylevelconfigurations",
                             R"({"metadata":{"name":"narrow"},"spec":{"type":"Limited","limited":{"nominalConcurrencyShares":1,)"
                             R"("borrowingLimitPercent":0,"limitResponse":)" + response + "}}}");
   CHECK(level.status == 201);
-  const auto schema = c.send("POST", std::string(kFlow) + "/flowschemas",
+  const auto schema = c.send("POST", kFlow + "/flowschemas",
                              R"({"metadata":{"name":"bobs"},"spec":{"matchingPrecedence":5,"priorityLevelConfiguration":{"name":"narrow"},"rules":[{)"
                              R"("subjects":[{"kind":"User","user":{"name":"bob"}}],"nonResourceRules":[{"verbs":["*"],"nonResourceURLs":["*"]}],)"
                              R"("resourceRules":[{"verbs":["*"],"apiGroups":["*"],"resources":["*"],"namespaces":["*"],"clusterScope":true}]}]}})");
@@ -43,9 +43,9 @@ struct Visit {
 TEST_CASE("who has no seat is refused, and told by whose rules") {
   Cluster c({}, nullptr, 6);
   limit_bob(c, false);
-  const std::string schema_uid = at(parse(c.send("GET", std::string(kFlow) + "/flowschemas/bobs").body), {"metadata", "uid"});
+  const std::string schema_uid = at(parse(c.send("GET", kFlow + "/flowschemas/bobs").body), {"metadata", "uid"});
   const std::string level_uid =
-      at(parse(c.send("GET", std::string(kFlow) + "/prioritylevelconfigurations/narrow").body), {"metadata", "uid"});
+      at(parse(c.send("GET", kFlow + "/prioritylevelconfigurations/narrow").body), {"metadata", "uid"});
   Visit first(c), second(c);
   CHECK(first.verdict == Verdict::kPass);
   CHECK(first.request.lane != 0);
