@@ -15,81 +15,88 @@ namespace {
 using std::chrono::microseconds;
 using std::chrono::nanoseconds;
 
-// Reads a fixed-width text from its front.
+// Reads a text as Go's time.Parse reads one of RFC 3339, and says in its words why it is none.
 class Reader {
  public:
-  explicit Reader(std::string_view text) : rest_(text) {}
+  Reader(std::string_view text, bool micro) : text_(text), rest_(text), micro_(micro) {}
 
+  Result<WallTime> read() {
+    using namespace std::chrono;
+    int y = 0, mo = 0, d = 0, h = 0, mi = 0, s = 0, fraction = 0;
+    minutes offset{0};
+    const bool fits = number("2006", 4, 4, y) && literal('-') && number("01", 2, 2, mo) && in_range("month", mo, 1, 12) && literal('-') && number("02", 2, 2, d) &&
+                      literal('T') && number("15", 1, 2, h) && in_range("hour", h, 0, 23) && literal(':') && number("04", 2, 2, mi) && in_range("minute", mi, 0, 59) &&
+                      literal(':') && number("05", 2, 2, s) && in_range("second", s, 0, 59) && this->fraction(fraction) && zone(offset);
+    if (!fits) return bad_request(fmt::format("parsing time {}{}", quoted(text_), why_));
+    if (!rest_.empty()) return bad_request(fmt::format("parsing time {}: extra text: {}", quoted(text_), quoted(rest_)));
+    const year_month_day date{year{y}, month{static_cast<unsigned>(mo)}, day{static_cast<unsigned>(d)}};
+    if (!date.ok()) return bad_request(fmt::format("parsing time {}: day out of range", quoted(text_)));
+    return WallTime(sys_days(date)) + hours{h} + minutes{mi} + seconds{s} + microseconds{fraction} - offset;
+  }
+
+ private:
+  static std::string quoted(std::string_view text) {
+    std::string out = "\"";
+    for (const char c : text) {
+      if (c == '"' || c == '\\') out += '\\';
+      if (c < ' ' || c > '~') {
+        out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+      } else {
+        out += c;
+      }
+    }
+    return out += '"';
+  }
+
+  bool digit(size_t at) const { return at < rest_.size() && rest_[at] >= '0' && rest_[at] <= '9'; }
+  bool refuse(std::string_view wanted) {
+    why_ = fmt::format(" as \"2006-01-02T15:04:05{}Z07:00\": cannot parse {} as \"{}\"", micro_ ? ".000000" : "", quoted(rest_), wanted);
+    return false;
+  }
+  bool in_range(std::string_view what, int value, int least, int most) {
+    if (value >= least && value <= most) return true;
+    why_ = fmt::format(": {} out of range", what);
+    return false;
+  }
   bool literal(char c) {
-    if (rest_.empty() || rest_.front() != c) return false;
+    if (!rest_.starts_with(c)) return refuse(std::string_view(&c, 1));
     rest_.remove_prefix(1);
     return true;
   }
-  std::optional<int> number(size_t digits) {
-    if (rest_.size() < digits) return std::nullopt;
-    int value = 0;
-    for (size_t i = 0; i < digits; ++i) {
-      if (rest_[i] < '0' || rest_[i] > '9') return std::nullopt;
-      value = value * 10 + (rest_[i] - '0');
-    }
-    rest_.remove_prefix(digits);
-    return value;
-  }
-  // As many digits as there are, as microseconds of a fraction (further ones are cut); answers how many there were.
-  size_t fraction(int& micros) {
+  bool number(std::string_view name, size_t least, size_t most, int& value) {
     size_t n = 0;
-    for (int unit = 100000; n < rest_.size() && rest_[n] >= '0' && rest_[n] <= '9'; ++n, unit /= 10)
-      micros += (rest_[n] - '0') * unit;
+    while (n < most && digit(n)) value = value * 10 + (rest_[n++] - '0');
+    if (n < least) return refuse(name);
     rest_.remove_prefix(n);
-    return n;
+    return true;
   }
-  bool done() const { return rest_.empty(); }
+  // Microseconds, as six digits or, where none need be, as many as there are; further ones are cut.
+  bool fraction(int& micros) {
+    const bool point = rest_.starts_with('.') || rest_.starts_with(',');
+    size_t n = 1;
+    for (int unit = 100000; point && digit(n) && !(micro_ && n > 6); ++n, unit /= 10) micros += (rest_[n] - '0') * unit;
+    if (micro_ && n != 7) return refuse(".000000");
+    if (point && n > 1) rest_.remove_prefix(n);
+    return true;
+  }
+  bool zone(std::chrono::minutes& offset) {
+    if (rest_.starts_with('Z')) {
+      rest_.remove_prefix(1);
+      return true;
+    }
+    const bool west = rest_.starts_with('-');
+    if ((!west && !rest_.starts_with('+')) || rest_.size() < 6 || rest_[3] != ':' || !digit(1) || !digit(2) || !digit(4) || !digit(5)) return refuse("Z07:00");
+    const int h = (rest_[1] - '0') * 10 + rest_[2] - '0', m = (rest_[4] - '0') * 10 + rest_[5] - '0';
+    rest_.remove_prefix(6);
+    offset = std::chrono::minutes{(h * 60 + m) * (west ? -1 : 1)};
+    return in_range("time zone offset hour", h, 0, 24) && in_range("time zone offset minute", m, 0, 60);
+  }
 
- private:
+  const std::string_view text_;
   std::string_view rest_;
+  const bool micro_;
+  std::string why_;
 };
-
-std::optional<WallTime> read_time(std::string_view text, bool micro) {
-  using namespace std::chrono;
-  Reader in(text);
-  const auto y = in.number(4);
-  if (!y || !in.literal('-')) return std::nullopt;
-  const auto mo = in.number(2);
-  if (!mo || !in.literal('-')) return std::nullopt;
-  const auto d = in.number(2);
-  if (!d || !in.literal('T')) return std::nullopt;
-  const auto h = in.number(2);
-  if (!h || !in.literal(':')) return std::nullopt;
-  const auto mi = in.number(2);
-  if (!mi || !in.literal(':')) return std::nullopt;
-  const auto s = in.number(2);
-  if (!s) return std::nullopt;
-  int fraction = 0;
-  const bool point = in.literal('.');
-  const size_t digits = point ? in.fraction(fraction) : 0;
-  if ((point && digits == 0) || (micro && digits != 6)) return std::nullopt;
-  const year_month_day date{year{*y}, month{static_cast<unsigned>(*mo)}, day{static_cast<unsigned>(*d)}};
-  if (!date.ok() || *h > 23 || *mi > 59 || *s > 59) return std::nullopt;
-
-  minutes offset{0};
-  if (!in.literal('Z')) {
-    const bool west = in.literal('-');
-    if (!west && !in.literal('+')) return std::nullopt;
-    const auto oh = in.number(2);
-    if (!oh || !in.literal(':')) return std::nullopt;
-    const auto om = in.number(2);
-    if (!om || *oh > 24 || *om > 59) return std::nullopt;
-    offset = minutes{(*oh * 60 + *om) * (west ? -1 : 1)};
-  }
-  if (!in.done()) return std::nullopt;
-  return WallTime(sys_days(date)) + hours{*h} + minutes{*mi} + seconds{*s} + microseconds{fraction} - offset;
-}
-
-Result<WallTime> time_or_error(std::string_view text, bool micro) {
-  if (const auto time = read_time(text, micro)) return *time;
-  return bad_request(fmt::format("parsing time \"{}\" as \"2006-01-02T15:04:05{}Z07:00\": it is no such time", text,
-                                 micro ? ".000000" : ""));
-}
 
 struct Civil {
   int year;
@@ -145,8 +152,8 @@ std::string with_fraction(uint64_t value, uint64_t unit) {
 
 }  // namespace
 
-Result<WallTime> parse_time(std::string_view text) { return time_or_error(text, false); }
-Result<WallTime> parse_micro_time(std::string_view text) { return time_or_error(text, true); }
+Result<WallTime> parse_time(std::string_view text) { return Reader(text, false).read(); }
+Result<WallTime> parse_micro_time(std::string_view text) { return Reader(text, true).read(); }
 
 std::string format_time(WallTime time) {
   const Civil c = civil(time);

@@ -7,6 +7,7 @@
 #include "knarr/codec/quantity.h"
 #include "knarr/codec/time.h"
 #include "knarr/schema/machinery.h"
+#include "schema/go_types.h"
 
 namespace knarr::schema {
 
@@ -63,7 +64,8 @@ std::string go_element(const Field& field, Shape shape) {
   }
 }
 
-std::string go_field(const Field& field) {
+std::string go_field(const Type& type, const Field& field) {
+  if (const std::string_view named = go_type_name(type, field); !named.empty()) return std::string(named);
   if (field.shape == Shape::kList) return "[]" + go_element(field, field.element);
   if (field.shape == Shape::kMap) return "map[string]" + go_element(field, field.element);
   return go_element(field, field.shape);
@@ -99,7 +101,8 @@ class Normalizer {
   };
 
   Status object(const Type& type, Value& object, const Step* at) {
-    // Members that stay are moved to the front: one pass, and the order is kept.
+    // Members that stay go to the front: one pass, and the order is kept. They are swapped, so that an object which an error ends
+    // in the middle can still be shown.
     const auto members = object.MemberBegin();
     const rapidjson::SizeType count = object.MemberCount();
     rapidjson::SizeType kept = 0;
@@ -116,8 +119,8 @@ class Normalizer {
       }
       if (!keep) continue;
       if (kept != i) {
-        members[kept].name = std::move(members[i].name);
-        members[kept].value = std::move(members[i].value);
+        members[kept].name.Swap(members[i].name);
+        members[kept].value.Swap(members[i].value);
       }
       ++kept;
     }
@@ -141,6 +144,8 @@ class Normalizer {
     std::string out = step.up ? fields(*step.up) : "";
     if (!step.type) return out;
     if (!out.empty()) out += '.';
+    const Field* field = step.type->find(step.name);
+    if (const std::string_view embedded = field ? go_embedded_name(*step.type, *field) : ""; !embedded.empty()) out.append(embedded).append(".");
     return out.append(step.name);
   }
 
@@ -155,12 +160,12 @@ class Normalizer {
     keep = true;
     switch (field.shape) {
       case Shape::kList:
-        if (!value.IsArray()) return mismatch(value, go_field(field), step);
+        if (!value.IsArray()) return mismatch(value, go_field(*step.type, field), step);
         KNARR_RETURN_IF_ERROR(elements(field, field.element, value, step));
         keep = !field.omit_empty || !value.Empty();
         return Status::OK();
       case Shape::kMap:
-        if (!value.IsObject()) return mismatch(value, go_field(field), step);
+        if (!value.IsObject()) return mismatch(value, go_field(*step.type, field), step);
         for (auto& member : value.GetObject()) {
           const Step key{&step, json::view(member.name)};
           KNARR_RETURN_IF_ERROR(element(field, field.element, member.value, key));
@@ -168,14 +173,14 @@ class Normalizer {
         keep = !field.omit_empty || !value.ObjectEmpty();
         return Status::OK();
       case Shape::kObject:
-        if (!value.IsObject()) return mismatch(value, go_field(field), step);
+        if (!value.IsObject()) return mismatch(value, go_field(*step.type, field), step);
         KNARR_RETURN_IF_ERROR(object(*field.type, value, &step));
         keep = field.pointer || !field.omit_empty || !value.ObjectEmpty();
         return Status::OK();
       case Shape::kAny:
         return any(field, value, step);
       default:
-        KNARR_RETURN_IF_ERROR(scalar(field.shape, value, step));
+        KNARR_RETURN_IF_ERROR(scalar(field, field.shape, value, step));
         keep = field.pointer || !field.omit_empty || !is_zero(field.shape, value);
         // A time that is not set is written as null, which nobody needs.
         if ((field.shape == Shape::kTime || field.shape == Shape::kMicroTime) &&
@@ -208,7 +213,7 @@ class Normalizer {
       case Shape::kAny:
         return any(field, value, step);
       default:
-        return scalar(shape, value, step);
+        return scalar(field, shape, value, step);
     }
   }
 
@@ -223,7 +228,7 @@ class Normalizer {
     for (Value& item : value.GetArray()) {
       const Step at{&step, {}, index++};
       if (field.any == AnyKind::kTypeOrStrings) {
-        KNARR_RETURN_IF_ERROR(scalar(Shape::kString, item, at));
+        KNARR_RETURN_IF_ERROR(scalar(field, Shape::kString, item, at));
       } else if (!item.IsObject()) {
         return mismatch(item, go_type(*field.type), at);
       } else {
@@ -275,7 +280,7 @@ class Normalizer {
   }
 
   // Checks a scalar's type and puts it into its canonical text.
-  Status scalar(Shape shape, Value& value, const Step& step) {
+  Status scalar(const Field& field, Shape shape, Value& value, const Step& step) {
     switch (shape) {
       case Shape::kInt32:
         return value.IsInt() ? Status::OK() : mismatch(value, "int32", step, true);
@@ -287,18 +292,19 @@ class Normalizer {
         return value.IsBool() ? Status::OK() : mismatch(value, "bool", step);
       case Shape::kIntOrString:
         if (value.IsString() || value.IsInt()) return Status::OK();
-        return bad_request(fmt::format("json: cannot unmarshal {} into Go value of type int32", go_value(value, true)));
+        return mismatch(value, "int32", step, true);
       case Shape::kQuantity:
         return quantity(value);
       default:
         break;
     }
     if (!value.IsString()) {
-      const bool parsed = shape == Shape::kTime || shape == Shape::kMicroTime || shape == Shape::kDuration;
-      if (parsed)
-        return bad_request(
-            fmt::format("json: cannot unmarshal {} into Go value of type string", go_value(value, false)));
-      return mismatch(value, go_scalar(shape), step);
+      // A name of its own is the field's, or with what stands before it that of its elements.
+      const Step* owner = &step;
+      while (!owner->type) owner = owner->up;
+      std::string_view named = shape == Shape::kString ? go_type_name(*owner->type, field) : "";
+      if (owner != &step) named.remove_prefix(std::min(named.rfind(']') + 1, named.size()));
+      return mismatch(value, named.empty() ? go_scalar(shape) : named, step);
     }
     switch (shape) {
       case Shape::kBytes:
