@@ -16,7 +16,7 @@ for nodes in ${NODES:-1000 5000}; do
   }
   ROUNDS=1 paired "kube-apiserver + kine + kube-scheduler" measure >"$work/table"
   rm "$work"/*.tsv
-  rm -rf "$work"/knarr-0 "$work"/upstream-0
+  rm -rf "$work"/knarr-measure-0 "$work"/upstream-measure-0
   if [[ -z ${headed:-} ]]; then cat "$work/table"; else tail -n +3 "$work/table"; fi
   headed=yes
 done

@@ -1,6 +1,6 @@
 # Sourced by the paired benchmarks: starts knarr's server or upstream's in a directory of this run, sets url, ca, cert, key and
 # pids (an array), and stops them again. Everything is gone when the script ends.
-#   paired TITLE PEER measure-function    runs the function once on each, and prints the table of what it wrote
+#   paired PEER measure-function...    runs each function on servers of its own, and prints the table of what they wrote
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 knarr=${KNARR:-build/release/knarr}
 work=$(mktemp -d /tmp/knarr-bench-XXXXXX)
@@ -60,15 +60,18 @@ build_clients() { # names; BUILD=no: they are there
   cmake --build --preset release --target knarr "${@/#/bench_}" >"$work/build.log" 2>&1 || { tail -n 40 "$work/build.log" >&2; exit 1; }
 }
 
-paired() { # name of the peer, function
-  local round
+paired() { # name of the peer, functions
+  local peer=$1 round function
+  shift
   for ((round = 0; round < ${ROUNDS:-1}; round++)); do
-    start_knarr "$work/knarr-$round"
-    "$2" knarr >>"$work/knarr.tsv"
-    stop_servers
-    start_upstream "$work/upstream-$round"
-    "$2" upstream >>"$work/upstream.tsv"
-    stop_servers
+    for function; do
+      start_knarr "$work/knarr-$function-$round"
+      "$function" knarr >>"$work/knarr.tsv"
+      stop_servers
+      start_upstream "$work/upstream-$function-$round"
+      "$function" upstream >>"$work/upstream.tsv"
+      stop_servers
+    done
   done
-  test/bench/table.py "$work/knarr.tsv" "$work/upstream.tsv" "$1"
+  test/bench/table.py "$work/knarr.tsv" "$work/upstream.tsv" "$peer"
 }
