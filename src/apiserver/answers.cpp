@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <zlib.h>
 
+#include <algorithm>
+#include <array>
 #include <functional>
 
 #include "knarr/apiserver/rest.h"
@@ -12,34 +14,54 @@ namespace knarr::apiserver {
 
 namespace {
 
-constexpr size_t kCompressFrom = 128 * 1024;  // as upstream: below it is not worth the time
+constexpr size_t kCompressAbove = 128 * 1024;  // as upstream: up to it it is not worth the time
 constexpr int kCompressLevel = 1;
 
-// On this machine's own loopback bytes cost less than the time to pack and unpack them.
-bool is_near(const http::Request& request) {
-  const std::string_view from = request.remote_address;
-  return from.starts_with("127.") || from.starts_with("[::1]") || from.starts_with("::1");
+bool takes_gzip(std::string_view accepted) {
+  for (size_t begin = 0; begin < accepted.size();) {
+    const size_t end = std::min(accepted.find(',', begin), accepted.size());
+    std::string_view coding = accepted.substr(begin, end - begin);
+    coding.remove_prefix(std::min(coding.find_first_not_of(" \t"), coding.size()));
+    if (coding.substr(0, coding.find_last_not_of(" \t") + 1) == "gzip") return true;
+    begin = end + 1;
+  }
+  return false;
 }
 
-bool takes_gzip(const http::Request& request) {
-  return !is_near(request) && request.header("Accept-Encoding").find("gzip") != std::string_view::npos;
-}
+// Packs bytes as they come: what they were never stands in memory as a whole.
+class Gzip {
+ public:
+  Gzip() { ready_ = deflateInit2(&stream_, kCompressLevel, Z_DEFLATED, kWindowBits, kMemory, Z_DEFAULT_STRATEGY) == Z_OK; }
+  ~Gzip() { deflateEnd(&stream_); }
+  Gzip(const Gzip&) = delete;
+  Gzip& operator=(const Gzip&) = delete;
 
-// Empty on failure: then the body goes as it is.
-std::string gzip(std::string_view text) {
-  constexpr int kGzipWindow = 15 + 16;
-  z_stream stream{};
-  if (deflateInit2(&stream, kCompressLevel, Z_DEFLATED, kGzipWindow, 8, Z_DEFAULT_STRATEGY) != Z_OK) return {};
-  std::string out(deflateBound(&stream, text.size()), '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-  stream.avail_in = static_cast<uInt>(text.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  const bool done = deflate(&stream, Z_FINISH) == Z_STREAM_END;
-  out.resize(done ? stream.total_out : 0);
-  deflateEnd(&stream);
-  return out;
-}
+  bool ready() const { return ready_; }
+  void add(std::string_view text) { run(text, Z_NO_FLUSH); }
+  std::string finish() {
+    run({}, Z_FINISH);
+    return std::move(out_);
+  }
+
+ private:
+  static constexpr int kWindowBits = 15 + 16, kMemory = 8;  // 16: with a gzip header
+
+  void run(std::string_view text, int flush) {
+    stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+    stream_.avail_in = static_cast<uInt>(text.size());
+    do {
+      stream_.next_out = reinterpret_cast<Bytef*>(piece_.data());
+      stream_.avail_out = static_cast<uInt>(piece_.size());
+      deflate(&stream_, flush);
+      out_.append(piece_.data(), piece_.size() - stream_.avail_out);
+    } while (stream_.avail_out == 0);
+  }
+
+  z_stream stream_{};
+  bool ready_ = false;
+  std::array<char, 32 << 10> piece_;
+  std::string out_;
+};
 
 // The text of a Warning header's quoted string (RFC 7234): no control characters.
 std::string quoted_warning(std::string_view text) {
@@ -81,11 +103,17 @@ void add_warnings(http::Response& response, const std::vector<std::string>& warn
 }
 
 void compress(const http::Request& request, http::Response& response) {
-  if (response.takeover || response.body_size() < kCompressFrom || !takes_gzip(request)) return;
-  response.make_body();
-  std::string packed = gzip(response.body);
-  if (packed.empty()) return;
-  response.body = std::move(packed);
+  if (response.takeover || response.body_size() <= kCompressAbove || !takes_gzip(request.header("Accept-Encoding"))) return;
+  Gzip gzip;
+  if (!gzip.ready()) return;  // no memory for it: the body goes as it is
+  if (response.source) {
+    std::array<char, 64 << 10> window;
+    while (const size_t got = response.source->read(window.data(), window.size())) gzip.add({window.data(), got});
+    response.source.reset();
+  } else {
+    gzip.add(response.body);
+  }
+  response.body = gzip.finish();
   response.set_header("Content-Encoding", "gzip");
   response.add_header("Vary", "Accept-Encoding");
 }
