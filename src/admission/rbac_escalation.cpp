@@ -94,6 +94,7 @@ class RbacEscalation : public AdmissionPlugin {
 }  // namespace
 
 PluginPtr make_node_restriction(store::Store& store);
+PluginPtr make_policy_parameters(store::Store& store, const AccessOptions& options);
 
 void add_access_plugins(apiserver::AdmissionChain& chain, store::Store& store, const AccessOptions& options) {
   // NodeRestriction stands behind ServiceAccount in upstream's order.
@@ -107,6 +108,8 @@ void add_access_plugins(apiserver::AdmissionChain& chain, store::Store& store, c
   at = chain.insert(at, make_certificate_approval(options.authorizer));
   chain.insert(at + 1, make_certificate_signing(options.authorizer));
   chain.push_back(std::make_unique<RbacEscalation>(options));
+  // Before all that look at complete objects: it is one of the kinds' own rules.
+  chain.insert(chain.begin(), make_policy_parameters(store, options));
 }
 
 }  // namespace knarr::admission

@@ -288,7 +288,9 @@ class ControlPlane {
     KNARR_ASSIGN(std::string token, join_token(instance_, *ca_, options_.text("token")));
     KNARR_ASSIGN(access_, make_access_control(options_, instance_, *store_));
     auto chain = admission::default_chain(*store_);
-    admission::add_access_plugins(chain, *store_, {.rbac = access_.rbac, .authorizer = access_.authorizer});
+    admission::add_access_plugins(chain, *store_, {.rbac = access_.rbac,
+                                                  .authorizer = access_.authorizer,
+                                                  .catalog = [this] { return rest_->registry().catalog(); }});
     rest_ = std::make_unique<apiserver::Rest>(apiserver::RestOptions{
         .store = store_.get(),
         .admission = std::move(chain),

@@ -40,6 +40,7 @@ def requests():
     yield from tokens(ns)
     yield from impersonation(ns)
     yield from nodes(ns)
+    yield from parameters()
 
 
 def defaults():
@@ -182,3 +183,43 @@ def nodes(ns):
     for name in ["n", "other"]:
         yield "POST", "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", {"metadata": {"name": name}, "spec": {"holderIdentity": name}}, node
         yield "POST", "/apis/storage.k8s.io/v1/csinodes", {"metadata": {"name": name}, "spec": {"drivers": [{"name": "d.io", "nodeID": name}]}}, node
+
+
+def parameters():
+    """Who writes a policy or a binding must be allowed to read what its parameters are."""
+    group = "admissionregistration.k8s.io"
+    admission = f"/apis/{group}/v1"
+    keeper = user("percy", "policy-keepers")
+    yield "POST", RBAC + "/clusterroles", role("policy-keeper", rule(["*"], ["*"], [group])), {}
+    yield "POST", RBAC + "/clusterrolebindings", binding("policy-keeper", "ClusterRole", "policy-keeper", ("Group", "policy-keepers")), {}
+    match = {"resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]}
+    bodies = {"validating": {"matchConstraints": match, "validations": [{"expression": "true"}]},
+              "mutating": {"matchConstraints": match, "reinvocationPolicy": "Never", "failurePolicy": "Fail", "mutations": [
+                  {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": "Object{}"}}]}}
+    kinds = {"v1": ("v1", "ConfigMap"), "none": ("v1", "Nothing"), "group": ("example.org/v1", "Thing"), "apps": ("apps/v1", "Deployment"), "rules": (group + "/v1", "ValidatingAdmissionPolicy")}
+    for sort, spec in bodies.items():
+        policies, bindings = f"{admission}/{sort}admissionpolicies", f"{admission}/{sort}admissionpolicybindings"
+        yield "POST", policies, {"metadata": {"name": "plain"}, "spec": spec}, keeper
+        yield "POST", policies, {"metadata": {"name": "bad"}, "spec": {**spec, "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}, "failurePolicy": "x"}}, keeper
+        for name, (version, kind) in kinds.items():
+            body = {"metadata": {"name": "with-" + name}, "spec": {**spec, "paramKind": {"apiVersion": version, "kind": kind}}}
+            yield "POST", policies, body, keeper
+            yield "POST", policies + "?dryRun=All", {**body, "metadata": {"name": "other"}}, user("percy", "policy-keepers") | {"Impersonate-Extra-A": "b", "Impersonate-Uid": "7"}
+            yield "POST", policies, body, {}
+            yield "PATCH", f"{policies}/with-{name}", {"metadata": {"labels": {"a": "b"}}}, {**keeper, **MERGE}
+            yield "PATCH", f"{policies}/plain", {"spec": {"paramKind": {"apiVersion": version, "kind": kind}}}, {**keeper, **MERGE}
+        more = {"validationActions": ["Deny"]} if sort == "validating" else {}
+        for name in ["plain", "absent", *("with-" + kind for kind in kinds)]:
+            for reference in ({"name": "p"}, {"name": "p", "namespace": "default"}, {"selector": {"matchLabels": {"a": "b"}}}):
+                yield "POST", bindings + "?dryRun=All", {"metadata": {"name": "b"}, "spec": {
+                    "policyName": name, "paramRef": {**reference, "parameterNotFoundAction": "Allow"}, **more}}, keeper
+        yield "POST", bindings, {"metadata": {"name": "held"}, "spec": {"policyName": "with-v1", "paramRef": {"name": "p", "parameterNotFoundAction": "Allow"}, **more}}, {}
+        yield "POST", bindings, {"metadata": {"name": "free"}, "spec": {"policyName": "with-v1", **more}}, keeper
+        for name in ("held", "free"):
+            yield "PATCH", f"{bindings}/{name}", {"metadata": {"labels": {"a": "b"}}}, {**keeper, **MERGE}
+    yield "POST", RBAC + "/clusterroles", role("map-reader", rule(["get", "list"], ["configmaps"]), rule(["get"], ["*"], ["example.org"])), {}
+    yield "POST", RBAC + "/clusterrolebindings", binding("map-reader", "ClusterRole", "map-reader", ("Group", "policy-keepers")), {}
+    for sort, spec in bodies.items():
+        for name, (version, kind) in kinds.items():
+            yield "PATCH", f"{admission}/{sort}admissionpolicies/plain?dryRun=All", {"spec": {"paramKind": {"apiVersion": version, "kind": kind}}}, {**keeper, **MERGE}
+        yield "PATCH", f"{admission}/{sort}admissionpolicybindings/held", {"metadata": {"labels": {"a": "c"}}}, {**keeper, **MERGE}
