@@ -161,10 +161,10 @@ AuditTrail::AuditTrail(const AuditOptions& options, const Clock& clock, auth::Au
 std::string AuditTrail::now() const { return format_micro_time(clock_.wall()); }
 
 std::shared_ptr<AuditTrail> AuditTrail::begin(const AuditOptions& options, const Clock& clock, Exchange& exchange) {
-  if (!options.policy || !options.log) return nullptr;
   const std::string_view given = exchange.request.header("Audit-ID");
   const std::string id = given.empty() || given.size() > 64 ? new_uid() : std::string(given);
-  exchange.response.set_header("Audit-Id", id);
+  exchange.response.set_header("Audit-Id", id);  // whether or not it is recorded
+  if (!options.policy || !options.log) return nullptr;
   auth::Attributes attributes = attributes_of(exchange);
   if (exchange.user.name.empty()) attributes.user = nullptr;
   const auth::AuditDecision decision = options.policy->decide(attributes);

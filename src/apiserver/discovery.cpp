@@ -262,7 +262,8 @@ bool serve_discovery(const http::Request& request, http::Response& response, Doc
   if (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
   const bool top = path == "/api" || path == "/apis";
   std::function<std::string()> make;
-  if (path == "/") {  // the same for whoever asks
+  bool one_of_groups = false;
+  if (path == "/" || path == "/index.html") {  // the same for whoever asks
     response.set_header("Content-Type", "application/json");
     response.body = documents.get("/", catalog.number(), [&] { return root_paths(catalog); })->text;
     return true;
@@ -271,13 +272,22 @@ bool serve_discovery(const http::Request& request, http::Response& response, Doc
   if (path == "/apis") make = [&] { return group_list(catalog); };
   for (const bool core : {true, false}) {
     for (const Group& group : groups(catalog, core)) {
-      if (!core && path == fmt::format("/apis/{}", group.name)) make = [group] { return one_group(group); };
+      if (!core && path == fmt::format("/apis/{}", group.name)) {
+        make = [group] { return one_group(group); };
+        one_of_groups = true;
+      }
       for (const std::string_view version : group.versions)
         if (path == (core ? fmt::format("/api/{}", version) : fmt::format("/apis/{}/{}", group.name, version)))
           make = [&, group, version] { return resource_list(catalog, group.name, version); };
     }
   }
   if (!make) return false;
+  const bool aggregator = path == "/apis" || one_of_groups;  // which looks at no method
+  const Status status = aggregator ? Status::OK() : request.method == "GET" ? check_route_accepts(request, Route::kObject) : method_not_allowed_error();
+  if (!status.ok()) {
+    answer_status(response, status);
+    return true;
+  }
   const uint64_t number = catalog.number();
   const auto output = negotiate_output(request, top ? Forms::kDiscovery : Forms::kPlain);
   if (!output.ok()) {

@@ -1,4 +1,4 @@
-// Health checks, version and OpenAPI.
+// Version and OpenAPI.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,13 +14,6 @@ namespace {
 constexpr std::string_view kV3 = "/openapi/v3";
 // Clients also ask for it with an @ in front of v1.0, which is no media type that they could read in the answer.
 constexpr std::string_view kV2Protobuf = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
-
-void answer_text(http::Response& response, int code, std::string text) {
-  response.status = code;
-  response.set_header("Content-Type", "text/plain; charset=utf-8");
-  response.set_header("X-Content-Type-Options", "nosniff");
-  response.body = std::move(text);
-}
 
 // The OpenAPI documents that are served, each with the number of the state that its document describes.
 std::map<std::string, uint64_t> openapi_documents(const schema::Catalog& catalog) {
@@ -57,51 +50,6 @@ bool takes_json(const http::Request& request) {
 
 }  // namespace
 
-bool serve_health(const http::Request& request, http::Response& response, const std::vector<Check>& checks) {
-  std::string_view path = request.path;
-  const size_t slash = path.find('/', 1);
-  const std::string_view endpoint = path.substr(0, slash);
-  if (endpoint != "/healthz" && endpoint != "/livez" && endpoint != "/readyz") return false;
-  const bool only_live = endpoint != "/readyz";
-  const std::string_view wanted = slash == std::string_view::npos ? "" : path.substr(slash + 1);
-  const auto excluded = request.params("exclude");
-
-  std::string report;
-  std::vector<std::string> failed;
-  bool found = false;
-  for (const Check& check : checks) {
-    if (only_live && !check.live) continue;
-    if (!wanted.empty() && check.name != wanted) continue;
-    found = true;
-    if (std::find(excluded.begin(), excluded.end(), check.name) != excluded.end()) {
-      report += fmt::format("[+]{} excluded: ok\n", check.name);
-    } else if (const Status status = check.check(); status.ok()) {
-      report += fmt::format("[+]{} ok\n", check.name);
-    } else {
-      report += fmt::format("[-]{} failed: reason withheld\n", check.name);
-      failed.push_back(check.name);
-    }
-  }
-  std::vector<std::string> unmatched;
-  for (const std::string_view check : excluded) {
-    const bool known = std::any_of(checks.begin(), checks.end(), [&](const Check& c) { return c.name == check && (!only_live || c.live); });
-    if (!known) unmatched.push_back(fmt::format("\"{}\"", check));
-  }
-  if (!unmatched.empty())
-    report += fmt::format("warn: some health checks cannot be excluded: no matches for {}\n", fmt::join(unmatched, ", "));
-  const std::string_view name = endpoint.substr(1);
-  if (slash != std::string_view::npos && (wanted.empty() || !found)) {
-    answer_text(response, 404, fmt::format("404 page not found\n"));
-  } else if (!failed.empty()) {
-    answer_text(response, 500, fmt::format("{}{} check failed\n", report, name));
-  } else if (wanted.empty() && request.param("verbose")) {
-    answer_text(response, 200, fmt::format("{}{} check passed\n", report, name));
-  } else {
-    answer_text(response, 200, "ok");
-  }
-  return true;
-}
-
 std::string version_json(std::string_view suffix) {
 #if defined(__aarch64__)
   constexpr std::string_view kPlatform = "linux/arm64";
@@ -120,15 +68,17 @@ bool serve_openapi(const http::Request& request, http::Response& response, Docum
                    const schema::Catalog& catalog) {
   const std::string_view path = request.path;
   const bool v2 = path == "/openapi/v2";
-  if (!v2 && path.substr(0, kV3.size()) != kV3) return false;
+  if (!v2 && path != kV3 && !path.starts_with("/openapi/v3/")) return false;
   if (v2 && request.header("Accept").starts_with(kV2Protobuf.substr(0, kV2Protobuf.find(".v1.0")))) {
     const auto text = documents.get("openapi v2", catalog.number(), [&] { return schema::openapi_v2(catalog); });
     const auto make = [&] { return schema::openapi_v2_protobuf(text->text); };
     answer_document(request, response, *documents.get("openapi v2 protobuf", catalog.number(), make), kV2Protobuf);
     return true;
   }
-  if (!takes_json(request)) {
-    answer_status(response, not_acceptable_error("application/json"));
+  const bool index = path == kV3;
+  if (!index && !takes_json(request)) {
+    response.status = 406;
+    response.add_header("Vary", "Accept");
     return true;
   }
   if (v2) {
@@ -141,20 +91,21 @@ bool serve_openapi(const http::Request& request, http::Response& response, Docum
     return documents.get("openapi v3 " + group_version, known.at(group_version),
                          [&] { return schema::openapi_v3(catalog, group_version); });
   };
-  if (path == kV3 || path == "/openapi/v3/") {
+  if (index) {
     // A document's hash is in its URL, so that clients keep it until it changes.
     std::string paths;
     for (const auto& [group_version, number] : known)
       paths += fmt::format("{}\"{}\":{{\"serverRelativeURL\":\"{}/{}?hash={}\"}}", paths.empty() ? "" : ",",
                            group_version, kV3, group_version, document_of(group_version)->etag);
-    Documents::Document index;
-    index.text = "{\"paths\":{" + paths + "}}";
-    index.etag = fmt::format("{:016X}", std::hash<std::string>()(index.text));
-    answer_document(request, response, index);
+    response.set_header("Content-Type", "text/plain; charset=utf-8");  // as upstream calls it
+    response.body = "{\"paths\":{" + paths + "}}";
     return true;
   }
   const std::string group_version(path.substr(std::min(kV3.size() + 1, path.size())));
-  if (!known.contains(group_version)) return false;
+  if (!known.contains(group_version)) {
+    response.status = 404;
+    return true;
+  }
   const auto document = document_of(group_version);
   const auto hash = request.param("hash");
   if (hash && *hash != document->etag) {

@@ -156,6 +156,17 @@ Status not_acceptable_error(std::string_view supported) {
   return Status(406, reason::kNotAcceptable, fmt::format("only the following media types are accepted: {}", supported));
 }
 
+Status method_not_allowed_error() {
+  return Status(405, reason::kMethodNotAllowed, "the server does not allow this method on the requested resource").with_details({});
+}
+
+std::string go_number_error(std::string_view function, std::string_view text) {
+  const bool sign = function == "ParseInt" && (text.starts_with('-') || text.starts_with('+'));
+  const std::string_view digits = text.substr(sign ? 1 : 0);
+  const bool number = !digits.empty() && digits.find_first_not_of("0123456789") == std::string_view::npos;
+  return fmt::format("strconv.{}: parsing \"{}\": {}", function, text, number ? "value out of range" : "invalid syntax");
+}
+
 Status path_not_found_error() {
   return Status(404, reason::kNotFound, "the server could not find the requested resource").with_details({});
 }

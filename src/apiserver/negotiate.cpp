@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <span>
 #include <optional>
 #include <vector>
 
@@ -17,7 +18,7 @@ namespace knarr::apiserver {
 
 namespace {
 
-constexpr std::string_view kProtobuf = "application/vnd.kubernetes.protobuf";
+constexpr std::string_view kProtobuf = "application/vnd.kubernetes.protobuf", kYaml = "application/yaml";
 constexpr size_t kMostClauses = 64;  // of an Accept header, that are looked at
 
 std::string_view supported(Forms forms) {
@@ -166,6 +167,26 @@ std::optional<Output> choose(const std::vector<Clause>& clauses, Forms forms, co
 }
 
 }  // namespace
+
+Status check_route_accepts(const http::Request& request, Route route) {
+  constexpr std::string_view kAll[] = {"application/json", kYaml, kProtobuf, "application/json;stream=watch",
+                                       "application/vnd.kubernetes.protobuf;stream=watch"};
+  constexpr std::string_view kKeys[] = {"application/jwk-set+json"};
+  std::span<const std::string_view> made(kAll);
+  if (route == Route::kObject) made = made.first(3);
+  if (route == Route::kJson) made = made.first(1);
+  if (route == Route::kKeys) made = kKeys;
+  const std::string_view header = request.header("Accept");
+  if (header.empty()) return Status::OK();
+  for (const std::string_view clause : split(header, ',')) {
+    std::string_view type = clause.substr(0, clause.find(';'));
+    while (type.ends_with(' ')) type.remove_suffix(1);
+    if (type == "*/*" || std::find(made.begin(), made.end(), type) != made.end()) return Status::OK();
+  }
+  return Status(406, reason::kNotAcceptable,
+                fmt::format("406: Not Acceptable\n\nAvailable representations: {}", fmt::join(made, ", ")))
+      .with_details({});
+}
 
 Result<Output> negotiate_output(const http::Request& request, Forms forms) {
   Output base;

@@ -37,6 +37,11 @@ enum class Forms {
   kDiscovery,  // aggregated: /api and /apis
 };
 
+// What a path's route says that it can answer with, which is asked before anything else looks at Accept. Those of
+// custom resources say nothing.
+enum class Route { kObject, kCollection, kJson, kKeys };
+Status check_route_accepts(const http::Request& request, Route route);
+
 // From Accept, in the client's order of preference; 406 when it accepts nothing that the path can answer.
 Result<Output> negotiate_output(const http::Request& request, Forms forms);
 

@@ -3,15 +3,21 @@
 #include <algorithm>
 #include <vector>
 
+#include "knarr/codec/names.h"
+#include "knarr/codec/selector.h"
+
 namespace knarr::apiserver {
 
 namespace {
 
+// Without slashes around it; those within separate parts that may be empty.
 std::vector<std::string_view> split_path(std::string_view path) {
+  while (path.starts_with('/')) path.remove_prefix(1);
+  while (path.ends_with('/')) path.remove_suffix(1);
   std::vector<std::string_view> parts;
   while (!path.empty()) {
     const size_t slash = std::min(path.find('/'), path.size());
-    if (slash > 0) parts.push_back(path.substr(0, slash));
+    parts.push_back(path.substr(0, slash));
     path.remove_prefix(std::min(slash + 1, path.size()));
   }
   return parts;
@@ -25,10 +31,22 @@ std::string lower(std::string_view text) {
 }
 
 // A list or watch of one object by name is about that object, for authorisation.
-std::string_view name_of_selector(std::string_view selector) {
-  constexpr std::string_view kName = "metadata.name=";
-  if (selector.substr(0, kName.size()) != kName || selector.find(',') != std::string_view::npos) return {};
-  return selector.substr(kName.size());
+std::string name_of_selector(std::string_view text) {
+  if (text.empty()) return {};
+  const auto selector = selector::Fields::parse(text);
+  const auto name = selector.ok() ? selector->exact("metadata.name") : std::nullopt;
+  if (!name || !names::path_segment_name(*name).empty()) return {};
+  return std::string(*name);
+}
+
+// What a request does by its method; a path may say otherwise.
+std::string_view verb_of(std::string_view method) {
+  if (method == "POST") return "create";
+  if (method == "GET" || method == "HEAD") return "get";
+  if (method == "PUT") return "update";
+  if (method == "PATCH") return "patch";
+  if (method == "DELETE") return "delete";
+  return "";
 }
 
 }  // namespace
@@ -51,25 +69,17 @@ RequestInfo read_request_info(const http::Request& request) {
   info.version = parts[at++];
   info.resource_request = true;
 
-  const std::string& method = request.method;
-  if (method == "POST") {
-    info.verb = "create";
-  } else if (method == "GET" || method == "HEAD") {
-    info.verb = "get";
-  } else if (method == "PUT") {
-    info.verb = "update";
-  } else if (method == "PATCH") {
-    info.verb = "patch";
-  } else if (method == "DELETE") {
-    info.verb = "delete";
-  }
-  if (parts[at] == "watch" && at + 1 < parts.size()) {  // /api/v1/watch/pods, an old way to say ?watch=1
-    info.verb = "watch";
-    ++at;
+  if (parts[at] == "watch" || parts[at] == "proxy") {  // /api/v1/watch/pods, an old way to say ?watch=1
+    info.verb = parts[at++];
+    info.broken = at == parts.size();
+    if (info.broken) return info;
+  } else {
+    info.verb = verb_of(request.method);
   }
   if (parts[at] == "namespaces" && at + 1 < parts.size()) {
     info.ns = parts[at + 1];
     const bool of_namespace = at + 2 >= parts.size() || parts[at + 2] == "status" || parts[at + 2] == "finalize";
+    info.in_namespace = !of_namespace;
     if (!of_namespace) at += 2;
   }
   info.resource = parts[at++];

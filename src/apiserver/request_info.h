@@ -10,8 +10,10 @@ namespace knarr::apiserver {
 
 struct RequestInfo {
   bool resource_request = false;  // /api/<version>/... or /apis/<group>/<version>/... with a resource
-  std::string verb;               // get, list, watch, create, ...; the lower-case method for other paths
+  std::string verb;               // get, list, watch, create, ...; "" for unknown methods; the lower-case method for other paths
   std::string group, version, ns, resource, subresource, name;
+  bool in_namespace = false;      // the path is /namespaces/<ns>/<resource>...
+  bool broken = false;            // nothing follows /watch or /proxy: upstream answers 500
   std::string rest;  // what follows the subresource: nodes/x/proxy/<rest>
 };
 

@@ -6,10 +6,13 @@
 #include <charconv>
 
 #include "audit_trail.h"
+#include "knarr/codec/names.h"
+#include "knarr/codec/selector.h"
 #include "knarr/schema/custom.h"
 #include "knarr/schema/machinery.h"
 #include "list_body.h"
 #include "render.h"
+#include "rest_impl.h"
 #include "server_impl.h"
 #include "write_options.h"
 
@@ -24,18 +27,13 @@ constexpr std::string_view kUnknownPatch =
 constexpr size_t kSentFromObjects = 32 << 10;  // a list of so many bytes is not put together before it is sent
 constexpr size_t kWatchBatch = 32;  // items taken from a watch at once: about what a socket takes
 
-Status method_not_allowed() {
-  return Status(405, reason::kMethodNotAllowed, "the server does not allow this method on the requested resource")
-      .with_details({});
-}
-
 Result<std::optional<int64_t>> number_param(const http::Request& request, std::string_view name) {
   const auto text = request.param(name);
-  if (!text || text->empty()) return std::optional<int64_t>();
+  if (!text) return std::optional<int64_t>();
   int64_t value = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
-  if (error != std::errc() || end != text->data() + text->size())
-    return bad_request(fmt::format("strconv.ParseInt: parsing \"{}\": invalid syntax", *text));
+  const std::string_view digits = text->starts_with('+') && !text->starts_with("+-") ? text->substr(1) : *text;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (error != std::errc() || end != digits.data() + digits.size()) return bad_request(go_number_error("ParseInt", *text));
   return std::optional<int64_t>(value);
 }
 
@@ -148,8 +146,7 @@ Result<Target> find_target(const schema::Registry& registry, const RequestInfo& 
   target.subresource = info.subresource;
   target.ns = resource.namespaced ? std::string_view(info.ns) : std::string_view();
   target.name = info.name;
-  const bool of_itself = !resource.namespaced && resource.storage_name == "namespaces";
-  if (!resource.namespaced && !info.ns.empty() && !of_itself) return path_not_found_error();
+  if (!resource.namespaced && info.in_namespace) return path_not_found_error();
   const bool across = info.verb == "list" || info.verb == "watch";
   // Paths that lead nowhere: an object's without its namespace, or of a resource whose objects are only sent.
   if (!info.name.empty() && !across) {
@@ -163,17 +160,17 @@ Result<Target> find_target(const schema::Registry& registry, const RequestInfo& 
     const schema::Subresource* sub = find_subresource(resource, info.subresource);
     if (!sub && resource.custom) return not_found_error(resource, info.name);
     if (!sub) return path_not_found_error();
-    if (!contains(sub->verbs, info.verb)) return method_not_allowed();
+    if (!contains(sub->verbs, info.verb)) return method_not_allowed_error();
   } else if (!contains(resource.verbs, info.verb)) {
-    return method_not_allowed();
+    return method_not_allowed_error();
   }
   const bool of_collection =
       info.verb == "list" || info.verb == "watch" || info.verb == "create" || info.verb == "deletecollection";
   if (of_collection && info.verb != "create") target.name = {};
   if (resource.namespaced && info.ns.empty() && !across)
-    return resource.custom ? path_not_found_error() : method_not_allowed();
-  if (info.verb == "create" && info.subresource.empty() && !info.name.empty()) return method_not_allowed();
-  if ((info.verb == "update" || info.verb == "patch") && info.name.empty()) return method_not_allowed();
+    return resource.custom ? path_not_found_error() : method_not_allowed_error();
+  if (info.verb == "create" && info.subresource.empty() && !info.name.empty()) return method_not_allowed_error();
+  if ((info.verb == "update" || info.verb == "patch") && info.name.empty()) return method_not_allowed_error();
   return target;
 }
 
@@ -194,9 +191,15 @@ class ResourceRequest {
     const bool plain_only = shown().custom != nullptr;  // no protobuf
     const Forms forms = exchange_.info.verb == "watch" ? (plain_only ? Forms::kCustomStream : Forms::kStream)
                                                        : (plain_only ? Forms::kCustom : Forms::kMeta);
+    const std::string& verb = exchange_.info.verb;
+    if (request_.method == "HEAD") return method_not_allowed_error();
+    if (!plain_only) {
+      if (verb == "patch" && !takes_patch(media_type(request_.header("Content-Type")))) return unknown_patch();
+      KNARR_RETURN_IF_ERROR(check_route_accepts(request_, verb == "list" || verb == "watch" ? Route::kCollection : Route::kObject));
+    }
     KNARR_ASSIGN(output_, negotiate_output(request_, forms));
     KNARR_RETURN_IF_ERROR(check_form());
-    const std::string& verb = exchange_.info.verb;
+    if (verb == "get" || verb == "update" || verb == "patch" || verb == "delete") KNARR_RETURN_IF_ERROR(check_name());
     if (verb == "get") return get();
     if (verb == "list") return list();
     if (verb == "watch") return watch();
@@ -205,7 +208,7 @@ class ResourceRequest {
     if (verb == "patch") return patch();
     if (verb == "delete") return remove();
     if (verb == "deletecollection") return remove_collection();
-    return method_not_allowed();
+    return method_not_allowed_error();
   }
 
  private:
@@ -231,6 +234,30 @@ class ResourceRequest {
     return Status::OK();
   }
 
+  // A key of the store is made of the name: what would lead elsewhere is refused.
+  Status check_name() const {
+    const auto problems = names::path_segment_name(target_.name);
+    if (problems.empty()) return Status::OK();
+    return bad_request(fmt::format("Name parameter invalid: \"{}\": {}", target_.name, fmt::join(problems, ";")));
+  }
+
+  // What is asked for must be no newer than what is there.
+  Status check_revision() const {
+    const std::string_view text = request_.param("resourceVersion").value_or("");
+    if (text.empty()) return Status::OK();
+    const auto wanted = parse_revision(text);
+    if (!wanted.ok()) return late_revision_error(wanted.status());
+    const store::Revision current = rest_.store().revision();
+    return *wanted > current ? too_large_revision_error(*wanted, current) : Status::OK();
+  }
+
+  Status unknown_patch() {
+    response_.status = 415;
+    response_.set_header("Content-Type", output_.content_type());
+    response_.body = kUnknownPatch;
+    return Status::OK();
+  }
+
   // What is answered: the resource, or what its subresource shows.
   const schema::Resource& shown() const { return target_.subresource == "scale" ? schema::scale_resource() : *target_.resource; }
 
@@ -246,6 +273,7 @@ class ResourceRequest {
 
   Status get() {
     RequestContext context;
+    KNARR_RETURN_IF_ERROR(check_revision());
     KNARR_ASSIGN(const Answer found, rest_.get(context, target_));
     return answer(context, found);
   }
@@ -271,11 +299,21 @@ class ResourceRequest {
     return Status::OK();
   }
 
+  // The old path /watch/pods/name: a selector may not name another one.
+  Status add_name(ListParams& params) const {
+    const std::string& name = exchange_.info.name;
+    if (name.empty()) return Status::OK();
+    const auto selector = selector::Fields::parse(params.field_selector);
+    const auto selected = selector.ok() ? selector->exact("metadata.name") : std::nullopt;
+    if (selected && *selected != name) return bad_request("fieldSelector metadata.name doesn't match requested name");
+    if (!selected && params.field_selector.empty()) params.field_selector = fmt::format("metadata.name={}", name);
+    return Status::OK();
+  }
+
   Status watch() {
     RequestContext context;
     KNARR_ASSIGN(ListParams params, list_params(request_));
-    if (!exchange_.info.name.empty() && params.field_selector.empty())  // the old path /watch/pods/name
-      params.field_selector = fmt::format("metadata.name={}", exchange_.info.name);
+    KNARR_RETURN_IF_ERROR(add_name(params));
     KNARR_ASSIGN(std::unique_ptr<Watch> watch, rest_.watch(context, target_, params));
     const uint32_t topic = watch->topic();
     output_.pretty = false;
@@ -301,12 +339,7 @@ class ResourceRequest {
 
   Status patch() {
     const std::string type = media_type(request_.header("Content-Type"));
-    if (!takes_patch(type)) {
-      response_.status = 415;
-      response_.set_header("Content-Type", output_.content_type());
-      response_.body = kUnknownPatch;
-      return Status::OK();
-    }
+    if (!takes_patch(type)) return unknown_patch();
     KNARR_ASSIGN(RequestContext context, make_context(exchange_, "PatchOptions"));
     auto patched = rest_.patch(context, target_, type, request_.body);
     return finish(context, patched);

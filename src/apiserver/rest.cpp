@@ -76,10 +76,12 @@ Result<store::Revision> parse_revision(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size())
     return bad_request(
-        fmt::format("invalid resource version: resourceVersion: Invalid value: \"{0}\": strconv.ParseUint: parsing "
-                    "\"{0}\": invalid syntax",
-                    text));
+        fmt::format("invalid resource version: resourceVersion: Invalid value: \"{}\": {}", text, go_number_error("ParseUint", text)));
   return value;
+}
+
+Status late_revision_error(const Status& error) {
+  return Status(500, "", error.message().substr(error.message().find("resourceVersion:")));
 }
 
 Rest::Impl::Impl(RestOptions options)

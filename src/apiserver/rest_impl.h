@@ -101,6 +101,8 @@ Status commit_error(const Status& status, const schema::Resource& resource, std:
 
 // A resourceVersion of a client; BadRequest when it is no number.
 Result<store::Revision> parse_revision(std::string_view text);
+// That error where upstream finds out late, and says it without a reason: of a watch and of one object.
+Status late_revision_error(const Status& error);
 
 // Rest's checks of list options (422 on ListOptions).
 Status validate_list_params(const ListParams& params, bool watch);

@@ -492,11 +492,13 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
       answer.body = unstored_text(encode_object(resource, object), revision_digits(*existing));
       return answer;
     }
-    store::Write write = write_over(goes ? store::Write::Op::kDelete : store::Write::Op::kPut, *existing,
-                                    stored_form(registry, resource, object));
+    // What goes is shown to watchers as it was stored, and to this client as it made it.
+    store::Write write = goes ? write_over(store::Write::Op::kDelete, *existing, {})
+                              : write_over(store::Write::Op::kPut, *existing, stored_form(registry, resource, object));
     auto committed = store->commit({&write, 1}, durability_of(resource, target.ns, object, old));
     if (committed.ok()) {
-      answer.object = present(std::move(committed->front()));
+      if (goes) answer.body = unstored_text(encode_object(resource, object), revision_digits(*existing));
+      if (!goes) answer.object = present(std::move(committed->front()));
       return answer;
     }
     const Status& status = committed.status();

@@ -20,14 +20,14 @@ namespace {
 constexpr std::string_view kTooLarge = "Request entity too large: limit is 3145728";  // http::ServerOptions::max_body
 
 bool is_openid(std::string_view path) {
-  return path == "/.well-known/openid-configuration" || path == "/openid/v1/jwks" || path == "/openid/v1/jwks/";
+  if (path.ends_with('/')) path.remove_suffix(1);
+  return path == "/.well-known/openid-configuration" || path == "/openid/v1/jwks";
 }
 
 class ApiServerImpl final : public ApiServer, private http::Gate {
  public:
   explicit ApiServerImpl(ApiServerOptions options) : options_(std::move(options)) {
     version_ = version_json(options_.version_suffix);
-    checks_.push_back({"ping", true, [] { return Status::OK(); }});
     const Clock& clock = options_.rest->clock();
     flow_ = flow::FlowControl::make(
         {.store = &options_.rest->store(), .clock = &clock, .seats = options_.seats, .expires = &clock == &Clock::system()});
@@ -116,6 +116,15 @@ ApiServerImpl::Verdict ApiServerImpl::admit(http::Request& request, http::Respon
 ApiServerImpl::Verdict ApiServerImpl::admit(Exchange& exchange, std::function<void()> resume, uint32_t& lane) {
   Verdict verdict = Verdict::kAnswered;
   guarded(exchange, [&] {
+    if (exchange.info.broken) {
+      exchange.response.status = 500;
+      exchange.response.set_header("Content-Type", "text/plain; charset=utf-8");
+      exchange.response.set_header("X-Content-Type-Options", "nosniff");
+      exchange.response.body = fmt::format(
+          "Internal Server Error: \"{0}\": failed to create RequestInfo: unable to determine kind and namespace from url, {0}\n",
+          exchange.request.target);
+      return;
+    }
     for (const Stage stage : {&ApiServerImpl::authenticate, &ApiServerImpl::impersonate})
       if ((this->*stage)(exchange) == Next::kAnswered) return;
     verdict = Verdict::kPass;
@@ -204,6 +213,10 @@ void ApiServerImpl::serve_openid(const http::Request& request, http::Response& r
 ApiServerImpl::Next ApiServerImpl::serve(Exchange& exchange) {
   const http::Request& request = exchange.request;
   http::Response& response = exchange.response;
+  if (request.path.starts_with("//")) {
+    answer_no_such_path(response);
+    return Next::kAnswered;
+  }
   if (exchange.info.resource_request) {
     const WallTime now = options_.rest->clock().wall();
     if (!serve_review(options_.tokens.get(), options_.authorizer.get(), now, exchange))
@@ -211,20 +224,20 @@ ApiServerImpl::Next ApiServerImpl::serve(Exchange& exchange) {
     return Next::kAnswered;
   }
   const schema::CatalogPtr catalog = options_.rest->registry().catalog();
-  const bool reads = request.method == "GET" || request.method == "HEAD";
-  if (!reads && request.path.starts_with("/api/") && request.path != "/api/" && request.path != "/api/v1" && request.path != "/api/v1/") {
-    answer_missing_path(request, response);
-  } else if (!reads) {
-    answer_status(response, Status(405, reason::kMethodNotAllowed,
-                                   "the server does not allow this method on the requested resource")
-                                .with_details({}));
-  } else if (options_.service_accounts && is_openid(request.path)) {
-    serve_openid(request, response);
-  } else if (request.path == "/version" || request.path == "/version/") {
-    response.set_header("Content-Type", "application/json");
-    response.body = version_;
+  const bool openid = options_.service_accounts && is_openid(request.path);
+  if (openid || request.path == "/version" || request.path == "/version/") {
+    const Route route = request.path.starts_with("/openid/") ? Route::kKeys : Route::kJson;
+    const Status status = request.method == "GET" ? check_route_accepts(request, route) : method_not_allowed_error();
+    if (!status.ok()) {
+      answer_status(response, status);
+    } else if (openid) {
+      serve_openid(request, response);
+    } else {
+      response.set_header("Content-Type", "application/json");
+      response.body = version_;
+    }
   } else if (request.path == "/metrics") {
-    response.set_header("Content-Type", "text/plain; version=0.0.4");
+    response.set_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8; escaping=underscores");
     response.body = metrics();
   } else if (!serve_health(request, response, checks_) &&
              !serve_discovery(request, response, documents_, *catalog, options_.external_address) &&

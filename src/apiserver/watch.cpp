@@ -14,6 +14,7 @@ namespace {
 using std::chrono::seconds;
 
 constexpr seconds kBookmarkInterval{60};
+constexpr seconds kBookmarkBeforeEnd{2};  // the last one: who watches again goes on from there
 constexpr int64_t kMinTimeout = 1800;  // a watch without timeoutSeconds ends at random within 30 to 60 minutes
 
 class WatchImpl final : public Watch {
@@ -38,7 +39,7 @@ class WatchImpl final : public Watch {
   }
   void set_bookmarks(bool on) {
     bookmarks_ = on;
-    next_bookmark_ = clock_.mono() + kBookmarkInterval;
+    plan_bookmark(clock_.mono());
   }
   // Begins with the state as ADDED events, then (where wanted) the bookmark that says so.
   void set_initial(store::ListResult state, bool mark_end) {
@@ -51,6 +52,11 @@ class WatchImpl final : public Watch {
   void fail(Status status) { failure_ = std::move(status); }
 
  private:
+  // Every minute, and shortly before the end; a watch that ends sooner than that has none.
+  void plan_bookmark(MonoTime now) {
+    next_bookmark_ = std::min(now + kBookmarkInterval, end_ - kBookmarkBeforeEnd);
+    if (next_bookmark_ <= now) next_bookmark_ = end_ + kBookmarkInterval;
+  }
   void deliver(const store::Event& event, std::vector<WatchItem>& out) const;
   WatchItem bookmark(store::Revision revision, bool initial_end) const;
 
@@ -143,7 +149,7 @@ bool WatchImpl::next(size_t max, std::vector<WatchItem>& out) {
   }
   if (idle_ && bookmarks_ && now >= next_bookmark_) {
     out.push_back(bookmark(std::max(cursor_->position(), skip_until_), false));
-    next_bookmark_ = now + kBookmarkInterval;
+    plan_bookmark(now);
   }
   return true;
 }
@@ -175,8 +181,7 @@ Result<std::unique_ptr<Watch>> make_watch(const Rest::Impl& rest, const Target& 
   bool future = false;  // then nothing is told until that revision has come, as upstream does
   if (!legacy) {
     const auto parsed = parse_revision(params.resource_version);
-    if (!parsed.ok())  // upstream's watches find out late, and say it without a reason
-      return Status(500, "", parsed.status().message().substr(parsed.status().message().find("resourceVersion:")));
+    if (!parsed.ok()) return late_revision_error(parsed.status());
     since = *parsed;
     future = since > rest.store->revision();
   }
@@ -185,6 +190,10 @@ Result<std::unique_ptr<Watch>> make_watch(const Rest::Impl& rest, const Target& 
   auto watch = std::make_unique<WatchImpl>(*rest.clock, rest.registry, target.resource, id, selection);
   watch->set_timeout(params.timeout_seconds);
   watch->set_bookmarks(params.allow_watch_bookmarks);
+  if (future && params.send_initial_events.value_or(false)) {
+    watch->fail(too_large_revision_error(since, rest.store->revision()));
+    return std::unique_ptr<Watch>(std::move(watch));
+  }
   // The cursor comes first, so that no event falls between the state and the stream.
   auto cursor = rest.store->watch(id, initial || legacy || future ? 0 : since);
   if (!cursor.ok()) {

@@ -29,6 +29,9 @@ Status too_large_revision_error(uint64_t wanted, uint64_t current);
 Status unsupported_media_type_error(std::string_view supported);
 Status not_acceptable_error(std::string_view supported);
 Status path_not_found_error();
+Status method_not_allowed_error();
+// Why Go's strconv.ParseInt or ParseUint takes no `text` that our own reading refused: "strconv.ParseInt: parsing ..."
+std::string go_number_error(std::string_view function, std::string_view text);
 // Where upstream keeps an object, which it tells in errors; `key` is the object's in the store.
 std::string registry_key(const schema::Resource& resource, std::string_view key);
 // Why an object of a kind that is not known is refused.
