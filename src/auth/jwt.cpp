@@ -251,6 +251,12 @@ std::string Key::private_pem() const {
   return bio_text(bio.get());
 }
 
+std::string Key::public_pem() const {
+  BioPtr bio(BIO_new(BIO_s_mem()));
+  if (!PEM_write_bio_PUBKEY(bio.get(), key_.get())) return {};
+  return bio_text(bio.get());
+}
+
 bool Key::verifies(std::string_view algorithm, std::string_view input, std::string_view signature) const {
   const EVP_MD* digest = digest_of(algorithm);
   const bool rsa = algorithm_.starts_with("RS");

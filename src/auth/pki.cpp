@@ -145,6 +145,16 @@ std::string CertificateAuthority::trusted_pem() const {
   return now->certificate + now->other_certificate;
 }
 bool CertificateAuthority::rotating() const { return !material()->other_certificate.empty(); }
+bool CertificateAuthority::turning_back() const {
+  const auto now = material();
+  return !now->other_certificate.empty() && now->chain.empty();
+}
+
+CertificateAuthority::Signer CertificateAuthority::signer_of(const Material& material, const CertificateSpec& spec) {
+  // The one that signs is vouched for by the older one, but where it is that itself.
+  if (spec.by_older && !material.chain.empty()) return {material.other_certificate, material.other_key, {}};
+  return {material.certificate, material.key, material.chain};
+}
 
 Status CertificateAuthority::change_to(Material next) {
   const auto or_gone = [](const std::string& text) { return text.empty() ? std::nullopt : std::optional(text); };
@@ -162,7 +172,7 @@ Status CertificateAuthority::rotate(const Clock& clock) {
   const auto now = material();
   if (rotating()) {
     return Status(409, reason::kConflict,
-                  "a rotation is under way: knarr cert rotate-ca --finish ends it, --abort turns it round");
+                  "a rotation is under way: knarr cert rotate-ca --finish ends it, --abort turns it back");
   }
   KNARR_ASSIGN(KeyPtr key, make_key());
   // A name of its own, whatever the clock: some programs find the certificate of an issuer by its name alone.
@@ -183,6 +193,11 @@ Status CertificateAuthority::rotate(const Clock& clock) {
 Status CertificateAuthority::turn_back() {
   const auto now = material();
   if (!rotating()) return Status(409, reason::kConflict, "no rotation is under way: there is nothing to turn back");
+  if (turning_back()) {
+    return Status(409, reason::kConflict,
+                  "the rotation is turned back already: knarr cert ls shows who has not followed, and knarr cert rotate-ca --finish "
+                  "--force does not wait for them");
+  }
   // Nobody trusts only the one that signed until now: all who know it know both.
   return change_to({.certificate = now->other_certificate,
                     .other_certificate = now->certificate,
@@ -200,15 +215,15 @@ Status CertificateAuthority::finish() {
 }
 
 Result<KeyPair> CertificateAuthority::issue(const CertificateSpec& spec, const Clock& clock) const {
-  const auto now = material();
-  KNARR_ASSIGN(X509Ptr issuer, certificate_from(now->certificate));
-  KNARR_ASSIGN(KeyPtr issuer_key, key_from(now->key));
+  const Signer signer = signer_of(*material(), spec);
+  KNARR_ASSIGN(X509Ptr issuer, certificate_from(signer.certificate));
+  KNARR_ASSIGN(KeyPtr issuer_key, key_from(signer.key));
   KNARR_ASSIGN(KeyPtr key, make_key());
   KNARR_ASSIGN(X509Ptr cert,
                make_certificate(spec, key.get(), issuer.get(), issuer_key.get(), CertificateUse::kLeaf, clock));
   KeyPair pair;
   KNARR_ASSIGN(pair.certificate_pem, to_pem(cert.get()));
-  pair.certificate_pem += now->chain;
+  pair.certificate_pem += signer.chain;
   KNARR_ASSIGN(pair.key_pem, to_pem(key.get()));
   return pair;
 }
@@ -223,14 +238,14 @@ Result<bool> CertificateAuthority::ensure_in(const std::string& directory, const
   const std::string cert_file = fmt::format("{}/{}.crt", directory, name);
   const std::string key_file = fmt::format("{}/{}.key", directory, name);
   const auto is_good = [&] {
-    const auto now = material();
+    const Signer signer = signer_of(*material(), spec);
     const auto pem = linux::read_file(cert_file), key = linux::read_file(key_file);
     if (!pem.ok() || !key.ok() || !belong_together(*pem, *key)) return false;
     const auto certificates = split_certificates(*pem);
-    if (*pem != certificates[0] + now->chain) return false;
+    if (*pem != certificates[0] + signer.chain) return false;
     const auto info = read_certificate(*pem);
     const auto certificate = certificate_from(*pem);
-    const auto authority_key = key_from(now->key);
+    const auto authority_key = key_from(signer.key);
     const bool good = info.ok() && certificate.ok() && authority_key.ok() && still_good(*info, spec, clock) &&
                       X509_verify(certificate->get(), authority_key->get()) == 1;
     ERR_clear_error();

@@ -2,13 +2,11 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <unistd.h>
 
 #include <algorithm>
 
 #include "knarr/auth/hash.h"
 #include "knarr/codec/time.h"
-#include "knarr/linux/tree.h"
 #include "openssl.h"
 #include "text.h"
 
@@ -75,7 +73,26 @@ ServiceAccountTokens::ServiceAccountTokens(ServiceAccountTokenOptions options)
       accounts_(options_.store->resource("serviceaccounts")),
       pods_(options_.store->resource("pods")),
       nodes_(options_.store->resource("nodes")),
-      secrets_(options_.store->resource("secrets")) {}
+      secrets_(options_.store->resource("secrets")),
+      keys_(std::make_shared<const ServiceAccountKeys>(options_.keys)) {}
+
+ServiceAccountTokens::Keys ServiceAccountTokens::keys() const {
+  Lock lock(mutex_);
+  return keys_;
+}
+
+void ServiceAccountTokens::use_keys(ServiceAccountKeys keys) {
+  Lock lock(mutex_);
+  keys_ = std::make_shared<const ServiceAccountKeys>(std::move(keys));
+  cache_.clear();  // tokens of keys that are known no more among them
+}
+
+bool ServiceAccountTokens::is_by_replaced_key(std::string_view token) const {
+  const Keys known = keys();
+  if (known->replaced.empty()) return false;
+  const auto parsed = parse_jwt(token);
+  return parsed.ok() && parsed->key_id == known->replaced;
+}
 
 Result<std::string> ServiceAccountTokens::issue(const TokenClaims& claims) const {
   const int64_t now = unix_time(*options_.clock);
@@ -100,7 +117,7 @@ Result<std::string> ServiceAccountTokens::issue(const TokenClaims& claims) const
   text += fmt::format("}},\"nbf\":{},\"sub\":", now);
   json::append_quoted(text, subject(claims));
   text += '}';
-  return sign_jwt(options_.keys.front(), text);
+  return sign_jwt(keys()->keys.front(), text);
 }
 
 Result<std::string> ServiceAccountTokens::issue_for_secret(const TokenClaims& claims) const {
@@ -112,7 +129,7 @@ Result<std::string> ServiceAccountTokens::issue_for_secret(const TokenClaims& cl
   add_string(text, "kubernetes.io/serviceaccount/service-account.uid", claims.account_uid);
   add_string(text, "sub", subject(claims));
   text += '}';
-  return sign_jwt(options_.keys.front(), text);
+  return sign_jwt(keys()->keys.front(), text);
 }
 
 Result<std::shared_ptr<ServiceAccountTokens::Verified>> ServiceAccountTokens::verify(std::string_view token) const {
@@ -123,7 +140,8 @@ Result<std::shared_ptr<ServiceAccountTokens::Verified>> ServiceAccountTokens::ve
   if (issuer != options_.issuer && issuer != kLegacyIssuer) return std::shared_ptr<Verified>();
 
   bool any = false, good = false;
-  for (const Key& key : options_.keys) {
+  const Keys known = keys();
+  for (const Key& key : known->keys) {
     if (!parsed->key_id.empty() && parsed->key_id != key.id()) continue;
     any = true;
     if ((good = key.verifies(parsed->algorithm, parsed->signing_input, parsed->signature))) break;
@@ -218,11 +236,12 @@ Result<std::optional<TokenUser>> ServiceAccountTokens::lookup(std::string_view t
     if (const auto it = cache_.find(hash); it != cache_.end()) known = it->second;
   }
   if (!known) {
+    const Keys before = keys();
     KNARR_ASSIGN(known, verify(token));
     if (!known) return std::optional<TokenUser>();
     Lock lock(mutex_);
     if (cache_.size() >= kMaxRemembered) cache_.clear();
-    cache_.emplace(hash, known);
+    if (keys_ == before) cache_.emplace(hash, known);  // others since: it is looked at again
   }
 
   TokenUser out;
@@ -262,7 +281,8 @@ Result<std::optional<TokenUser>> ServiceAccountTokens::lookup(std::string_view t
 std::string ServiceAccountTokens::jwks_json() const {
   std::string out = "{\"keys\":[";
   bool first = true;
-  for (const Key& key : options_.keys) {
+  const Keys known = keys();
+  for (const Key& key : known->keys) {
     if (!std::exchange(first, false)) out += ',';
     out += key.public_jwk();
   }
@@ -275,7 +295,8 @@ std::string ServiceAccountTokens::discovery_json(std::string_view url) const {
   out += ",\"jwks_uri\":";
   json::append_quoted(out, fmt::format("{}/openid/v1/jwks", url));
   std::vector<std::string> algorithms;
-  for (const Key& key : options_.keys) {
+  const Keys known = keys();
+  for (const Key& key : known->keys) {
     std::string quoted = fmt::format("\"{}\"", key.algorithm());
     if (std::find(algorithms.begin(), algorithms.end(), quoted) == algorithms.end())
       algorithms.push_back(std::move(quoted));
@@ -284,36 +305,6 @@ std::string ServiceAccountTokens::discovery_json(std::string_view url) const {
       R"(,"response_types_supported":["id_token"],"subject_types_supported":["public"],"id_token_signing_alg_values_supported":[{}]}})",
       fmt::join(algorithms, ","));
   return out;
-}
-
-Result<std::vector<Key>> load_service_account_keys(const std::string& directory, const std::string& signing_file,
-                                                   const std::vector<std::string>& further_files) {
-  std::vector<Key> keys;
-  if (!signing_file.empty()) {
-    KNARR_ASSIGN(const std::string pem, linux::read_file(signing_file));
-    auto key = Key::from_pem(pem);
-    if (!key.ok()) return key.status().with_context(signing_file);
-    if (key->private_pem().empty()) return bad_request(fmt::format("{}: want a private key", signing_file));
-    keys.push_back(std::move(*key));
-  }
-  const std::string own = directory + "/sa.key";
-  if (access(own.c_str(), F_OK) == 0) {
-    KNARR_ASSIGN(const std::string pem, linux::read_file(own));
-    auto key = Key::from_pem(pem);
-    if (!key.ok()) return key.status().with_context(own);
-    keys.push_back(std::move(*key));
-  } else if (keys.empty()) {
-    KNARR_ASSIGN(Key key, Key::generate());
-    KNARR_RETURN_IF_ERROR(linux::replace_file(own, key.private_pem(), 0600));
-    keys.push_back(std::move(key));
-  }
-  for (const std::string& file : further_files) {
-    KNARR_ASSIGN(const std::string pem, linux::read_file(file));
-    auto more = Key::all_from_pem(pem);
-    if (!more.ok()) return more.status().with_context(file);
-    for (Key& key : *more) keys.push_back(std::move(key));
-  }
-  return keys;
 }
 
 }  // namespace knarr::auth

@@ -131,6 +131,12 @@ bool asks_webhooks(const Options& options) {
          std::find(modes.begin(), modes.end(), "Webhook") != modes.end();
 }
 
+auth::ServiceAccountKeyFiles service_account_key_files(const Options& options, const Instance& instance) {
+  return {.directory = instance.pki(),
+          .signing_file = options.text("service-account-signing-key-file"),
+          .further_files = split_list(options.text("service-account-key-file"))};
+}
+
 Result<AccessControl> make_access_control(const Options& options, const Instance& instance, store::Store& store) {
   AccessControl access;
   auth::ServiceAccountTokenOptions accounts;
@@ -139,8 +145,7 @@ Result<AccessControl> make_access_control(const Options& options, const Instance
   accounts.api_audiences = split_list(options.text("api-audiences"));
   if (accounts.api_audiences.empty()) accounts.api_audiences = {accounts.issuer};
   KNARR_ASSIGN(accounts.keys,
-               auth::load_service_account_keys(instance.pki(), options.text("service-account-signing-key-file"),
-                                               split_list(options.text("service-account-key-file"))));
+               auth::load_service_account_keys(service_account_key_files(options, instance)));
   const std::vector<std::string> audiences = accounts.api_audiences;
   access.service_accounts = std::make_shared<auth::ServiceAccountTokens>(std::move(accounts));
 

@@ -20,6 +20,9 @@ struct AccessControl {
 // Errors: options that do not fit, files that cannot be read. `store` must outlive what is made.
 Result<AccessControl> make_access_control(const Options& options, const Instance& instance, store::Store& store);
 
+// The keys of ServiceAccount tokens.
+auth::ServiceAccountKeyFiles service_account_key_files(const Options& options, const Instance& instance);
+
 // Whether requests may have to wait for services elsewhere.
 bool asks_webhooks(const Options& options);
 

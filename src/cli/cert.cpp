@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/control.h"
 #include "knarr/auth/pki.h"
+#include "knarr/auth/service_account_keys.h"
 #include "knarr/codec/time.h"
 
 namespace knarr::cli {
@@ -45,8 +46,16 @@ void print_rotation(const Instance& instance) {
   if (!pem.ok() || auth::split_certificates(*pem).size() < 2) return;
   const auto behind = ask_server(instance, "cert followers");
   if (!behind.ok()) return;  // a worker has two authorities as well, and no server
-  if (behind->empty()) return fmt::print("\nA rotation is under way; all nodes have followed: knarr cert rotate-ca --finish\n");
-  fmt::print("\nA rotation is under way; nodes that have not followed yet: {}\n", *behind);
+  const bool back = access(fmt::format("{}/pki/ca-chain.crt", instance.data_dir).c_str(), F_OK) != 0;
+  const std::string_view what = back ? "The authority is turned back" : "A rotation is under way";
+  if (behind->empty()) return fmt::print("\n{}; all nodes have followed: knarr cert rotate-ca --finish\n", what);
+  fmt::print("\n{}; nodes that have not followed yet: {}\n", what, *behind);
+}
+
+void print_account_key(const Instance& instance) {
+  if (const auto since = auth::service_account_key_replaced_at(instance.pki()))
+    fmt::print("\nThe key of ServiceAccount tokens was replaced at {}; the old one still holds: knarr cert rotate-service-account-key --finish\n",
+               format_time(*since));
 }
 
 int list(const Instance& instance) {
@@ -59,6 +68,7 @@ int list(const Instance& instance) {
   }
   if (shown == 0) return fail("cert ls", not_found(fmt::format("there are no certificates in {}; has a server or agent run with it?", instance.data_dir)));
   print_rotation(instance);
+  print_account_key(instance);
   return 0;
 }
 
@@ -67,11 +77,12 @@ int list(const Instance& instance) {
 int run_cert(const Options& options) {
   const auto& words = options.positional();
   const std::string verb = words.size() == 1 ? words[0] : "";
-  if (verb != "ls" && verb != "renew" && verb != "rotate-ca")
-    return fail_usage("cert", "want: knarr cert ls, knarr cert renew, or knarr cert rotate-ca");
+  if (verb != "ls" && verb != "renew" && verb != "rotate-ca" && verb != "rotate-service-account-key")
+    return fail_usage("cert", "want: knarr cert ls, knarr cert renew, knarr cert rotate-ca, or knarr cert rotate-service-account-key");
   const bool finish = options.flag("finish"), abort = options.flag("abort"), force = options.flag("force");
-  if ((finish || abort || force) && verb != "rotate-ca")
-    return fail_usage("cert", "--finish, --abort and --force are options of rotate-ca");
+  if ((finish || force) && !verb.starts_with("rotate-"))
+    return fail_usage("cert", "--finish and --force are options of rotate-ca and rotate-service-account-key");
+  if (abort && verb != "rotate-ca") return fail_usage("cert", "--abort is an option of rotate-ca");
   if (finish && abort) return fail_usage("cert", "--finish and --abort exclude each other");
   if (force && !finish) return fail_usage("cert", "--force goes with --finish");
   auto instance = Instance::existing(options);

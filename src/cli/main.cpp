@@ -29,14 +29,20 @@ constexpr Command kCommands[] = {
      run_kubeconfig,
      "Signs a client certificate and prints a kubeconfig with it: what this user may do is for RBAC's roles to say.\n"
      "  knarr kubeconfig --user ada --group dev >ada.kubeconfig\n"},
-    {"cert", "ls | renew | rotate-ca [--finish | --abort]", "the certificates of this machine", kUseCert, run_cert,
+    {"cert", "ls | renew | rotate-ca [--finish | --abort] | rotate-service-account-key [--finish]", "the certificates of this machine", kUseCert, run_cert,
      "  ls         list them, who signed them and when they expire (a running server or agent renews its own in time)\n"
      "  renew      make the server's certificates anew, now\n"
      "  rotate-ca  make a new certificate authority, while everything runs:\n"
      "    rotate-ca            everything is signed by a new authority from now on, and the old one is still trusted.\n"
      "                         Nodes and kube-root-ca.crt follow by themselves; hand out new kubeconfigs to people.\n"
      "    rotate-ca --finish   once all have followed: the old authority is trusted no more\n"
-     "    rotate-ca --abort    before that: the old authority signs again; finish then drops the new one\n"},
+     "    rotate-ca --abort    before that: the old authority signs again, and once all nodes have certificates of it, the new\n"
+     "                         one is trusted no more: kubeconfigs and join commands made meanwhile have to be made again\n"
+     "  rotate-service-account-key  make a new key for ServiceAccount tokens, while everything runs:\n"
+     "    rotate-service-account-key            it signs from now on, and tokens of the old one still hold. Token Secrets\n"
+     "                                          get new tokens at once, pods within the hour.\n"
+     "    rotate-service-account-key --finish   once they have: tokens of the old key are refused (also those of\n"
+     "                                          kubectl create token; --force does not wait)\n"},
     {"token", "create [TOKEN] | ls | rm ID...", "tokens with which machines join, for a while", kUseToken, run_token,
      "  create  make one and print it, as knarr agent --token takes it (--print-join-command: the whole command)\n"
      "  ls      list them\n"

@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "cli/access.h"
+#include "cli/account_key.h"
 #include "cli/commands.h"
 #include "cli/control.h"
 #include "cli/instance.h"
@@ -42,6 +43,8 @@ namespace {
 // Pod addresses to try when none are asked for: the first that nothing on this machine uses yet.
 const std::vector<std::string> kClusterCidrs = {"10.42.0.0/16", "10.44.0.0/16",  "10.46.0.0/16",    "10.48.0.0/16",
                                                 "10.50.0.0/16", "172.28.0.0/16", "192.168.192.0/18"};
+
+constexpr int kNodeFollowed = SIGUSR1;  // to the thread that supervises: a node has another certificate authority
 
 constexpr int kWebhookThreads = 2 * auth::kWebhookWaiters + 8;  // two kinds of them, and all that needs none
 
@@ -145,6 +148,7 @@ class ControlPlane {
                                        .rest = rest_.get(),
                                        .trusted_ca = [this] { return ca_->trusted_pem(); },
                                        .ca = &*ca_,
+                                       .node_followed = [] { kill(getpid(), kNodeFollowed); },
                                        .authorizer = access_.authorizer,
                                        .service_accounts = access_.service_accounts,
                                        .cluster_cidr = names_.cluster_cidr,
@@ -184,7 +188,8 @@ class ControlPlane {
                                                       .organizations = {"system:masters"},
                                                       .dns_names = {},
                                                       .ip_addresses = {},
-                                                      .client = true})
+                                                      .client = true,
+                                                      .by_older = true})  // for nodes that may not know the newer yet
                               .status());
     if (!options_.flag("disable-agent")) {
       KNARR_RETURN_IF_ERROR(
@@ -218,24 +223,50 @@ class ControlPlane {
     };
     actions["cert rotate-ca abort"] = [this]() -> Result<std::string> {
       KNARR_RETURN_IF_ERROR(change_authority([this] { return ca_->turn_back(); }));
-      return fmt::format("the other certificate authority signs again, and both are trusted. {} has new credentials; knarr "
-                         "cert rotate-ca --finish drops the one that does not sign", kubeconfig_path());
+      KNARR_ASSIGN(const bool ended, end_turning_back());
+      return fmt::format("the old certificate authority signs again, and {} has new credentials. {}: kubeconfigs and join commands "
+                         "that were made meanwhile have to be made again",
+                         kubeconfig_path(),
+                         ended ? "The other one is trusted no more"
+                               : fmt::format("The other one is trusted no more as soon as these nodes have followed: {}", nodes_behind()));
     };
     for (const bool force : {false, true}) {
       actions[force ? "cert rotate-ca finish force" : "cert rotate-ca finish"] = [this, force]() -> Result<std::string> {
         const std::string behind = nodes_behind();
         if (!behind.empty() && !force && ca_->rotating()) {
           return Status(409, reason::kConflict,
-                        fmt::format("these nodes do not have the new certificate authority yet: {}; wait for them, or "
-                                    "--force, after which they must join again", behind));
+                        fmt::format("these nodes do not have the {} certificate authority yet: {}; wait for them, or "
+                                    "--force, after which they must join again", ca_->turning_back() ? "old" : "new", behind));
         }
+        const bool back = ca_->turning_back();
         KNARR_RETURN_IF_ERROR(change_authority([this] { return ca_->finish(); }));
-        return std::string("only the new certificate authority is trusted from now on");
+        return fmt::format("only the {} certificate authority is trusted from now on", back ? "old" : "new");
       };
     }
     actions["cert followers"] = [this]() -> Result<std::string> { return nodes_behind(); };
+    actions["cert rotate-service-account-key"] = [this]() -> Result<std::string> {
+      const auto files = service_account_key_files(options_, instance_);
+      return change_account_key([files] { return auth::rotate_service_account_key(files); },
+                                "ServiceAccount tokens are signed with a new key from now on, and those of the old one still hold. Token "
+                                "Secrets have new tokens; pods get theirs within the hour: then knarr cert rotate-service-account-key --finish");
+    };
+    for (const bool force : {false, true}) {
+      actions[force ? "cert rotate-service-account-key finish force" : "cert rotate-service-account-key finish"] =
+          [this, force]() -> Result<std::string> {
+        if (!force) KNARR_RETURN_IF_ERROR(check_account_key_unused(*store_, *access_.service_accounts, instance_.pki(), Clock::system()));
+        return change_account_key([this] { return auth::forget_service_account_key(instance_.pki()); },
+                                  "ServiceAccount tokens of the old key are refused from now on");
+      };
+    }
     KNARR_ASSIGN(control_, ControlServer::start(instance_, std::move(actions)));
     return {};
+  }
+
+  // Forgets the authority that is turned back, once no node needs it any more: true when it did.
+  Result<bool> end_turning_back() {
+    if (!ca_->turning_back() || !nodes_behind().empty()) return false;
+    KNARR_RETURN_IF_ERROR(change_authority([this] { return ca_->finish(); }));
+    return true;
   }
 
   Status reload_certificates() {
@@ -361,6 +392,16 @@ class ControlPlane {
     return {};
   }
 
+  Result<std::string> change_account_key(const std::function<Status()>& step, std::string_view told) {
+    Lock lock(certificates_);
+    KNARR_RETURN_IF_ERROR(step());
+    KNARR_ASSIGN(auth::ServiceAccountKeys keys, auth::load_service_account_keys(service_account_key_files(options_, instance_)));
+    log::info("server", "the keys of ServiceAccount tokens are others", {{"signs", keys.keys.front().id()}});
+    access_.service_accounts->use_keys(std::move(keys));
+    controllers_->authority_changed();
+    return std::string(told);
+  }
+
   // Nodes of ours that do not have the authorities that hold now, separated by commas.
   std::string nodes_behind() {
     const std::string wanted = auth::authority_id(ca_->trusted_pem());
@@ -408,7 +449,7 @@ class ControlPlane {
 sigset_t supervised_signals() {
   sigset_t signals;
   sigemptyset(&signals);
-  for (int signal : {SIGTERM, SIGINT, SIGCHLD, kMachineGoesDown}) sigaddset(&signals, signal);
+  for (int signal : {SIGTERM, SIGINT, SIGCHLD, kMachineGoesDown, kNodeFollowed}) sigaddset(&signals, signal);
   return signals;
 }
 
@@ -417,7 +458,12 @@ int supervise(ControlPlane& plane, SupervisedProcess* agent) {
   const auto kCertificateCheck = std::chrono::hours(24);
   sigset_t signals = supervised_signals();
   MonoTime next_check = Clock::system().mono() + kCertificateCheck;
+  bool look_at_nodes = true;
   for (;;) {
+    if (std::exchange(look_at_nodes, false)) {
+      if (const auto ended = plane.end_turning_back(); !ended.ok())
+        log::error("server", "the certificate authority cannot be turned back", {{"error", ended.status()}});
+    }
     MonoTime due = next_check;
     if (agent && agent->restart_at()) due = std::min(due, *agent->restart_at());
     auto wait = std::max(due - Clock::system().mono(), MonoTime::duration::zero());
@@ -431,6 +477,7 @@ int supervise(ControlPlane& plane, SupervisedProcess* agent) {
       return signal == kMachineGoesDown || sigismember(&pending, kMachineGoesDown) == 1 ? kMachineGoesDown : SIGTERM;
     }
     if (signal == SIGCHLD && agent) agent->reap();
+    look_at_nodes = signal == kNodeFollowed;
     auto now = Clock::system().mono();
     if (agent && agent->restart_at() && *agent->restart_at() <= now) {
       if (auto status = agent->start(); !status.ok()) {

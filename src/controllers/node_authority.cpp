@@ -14,11 +14,16 @@ class NodeAuthority : public Controller {
   explicit NodeAuthority(Context context) : context_(context), nodes_(context.informers.of<Node>()) {}
 
   void watch(client::WorkQueue& queue) override {
-    const auto look = [this, &queue](const std::shared_ptr<const Node>& node) {
+    const auto tell = [this](const auto&) {
+      const auto* authority = context_.options.ca;
+      if (authority && authority->turning_back()) context_.options.node_followed();
+    };
+    const auto look = [this, &queue, tell](const std::shared_ptr<const Node>& node) {
       if (is_behind(*node)) queue.add(node->metadata.name);
+      tell(node);
     };
     nodes_->add_handlers(
-        {.add = look, .update = [look](const auto&, const auto& node) { look(node); }, .remove = {}});
+        {.add = look, .update = [look](const auto&, const auto& node) { look(node); }, .remove = tell});
   }
 
   void authority_changed(client::WorkQueue& queue) override {

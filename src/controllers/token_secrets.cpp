@@ -85,6 +85,14 @@ class TokenSecrets : public Controller {
   }
 
  private:
+  // None yet, or one of the key that gave way to the one that signs now.
+  bool needs_token(const json::Value& secret) const {
+    const std::string_view encoded = json::get_string(secret, {"data", "token"});
+    if (encoded.empty()) return true;
+    const auto token = base64::decode(encoded);
+    return token.ok() && context_.options.service_accounts->is_by_replaced_key(*token);
+  }
+
   Status fill(const json::Value& secret, const std::string& ns, const std::string& name, const std::string& account,
               const std::string& uid) {
     json::Document patch(rapidjson::kObjectType);
@@ -96,7 +104,7 @@ class TokenSecrets : public Controller {
         json::get_string(secret, {"data", "ca.crt"}) != base64::encode(trusted))
       give("ca.crt", trusted);
     if (json::get_string(secret, {"data", "namespace"}).empty()) give("namespace", ns);
-    if (json::get_string(secret, {"data", "token"}).empty()) {
+    if (needs_token(secret)) {
       auth::TokenClaims claims;
       claims.ns = ns;
       claims.account = account;

@@ -217,6 +217,9 @@ Result<SslContextPtr> make_server_context(const TlsOptions& options) {
     }
     SSL_CTX_set_client_CA_list(c, names);
     SSL_CTX_set_verify(c, SSL_VERIFY_PEER, accept_any);
+    // By an authority of the file itself: what a client brings along for others to be believed does not count.
+    SSL_CTX_set_verify_depth(c, 0);
+    X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(c), X509_V_FLAG_PARTIAL_CHAIN);
   }
   return context;
 }

@@ -1,13 +1,15 @@
 """What knarr does with keys: Secrets encrypted on disk, certificates, credentials for others."""
+import base64
 import glob
 import json
 import os
 import pathlib
 import subprocess
 import tempfile
+import time
 import unittest
 
-from harness import KNARR, ClusterTest, kubectl_path
+from harness import KNARR, ClusterTest, kubectl_path, wait_until
 
 
 def knarr(cluster, *arguments, check=True):
@@ -50,6 +52,58 @@ class KeysTest(ClusterTest):
         self.restart()
         self.assertEqual(self.keys(), after[:1])  # nothing needs the old one
         self.assertEqual(run("get", "secret", "hidden", "-o", "jsonpath={.data.k}").stdout, encoded)
+
+    def test_a_rotation_is_turned_back_at_once_where_nobody_has_followed(self):
+        knarr(self.cluster, "cert", "rotate-ca")
+        meanwhile = tempfile.NamedTemporaryFile("w", suffix=".kubeconfig")
+        self.addCleanup(meanwhile.close)
+        meanwhile.write(knarr(self.cluster, "kubeconfig", "--user", "ada", "--group", "system:masters").stdout)
+        meanwhile.flush()
+        as_ada = [kubectl_path(), "--kubeconfig", meanwhile.name, "get", "namespaces", "-o", "name"]
+        self.assertIn("namespace/default", subprocess.run(as_ada, capture_output=True, text=True).stdout)
+        self.assertIn("The other one is trusted no more", knarr(self.cluster, "cert", "rotate-ca", "--abort").stdout)
+        self.assertIn("system:anonymous", subprocess.run(as_ada, capture_output=True, text=True).stderr)
+        self.assertEqual(pathlib.Path(self.cluster.data + "/pki/ca.crt").read_text().count("BEGIN CERTIFICATE"), 1)
+        self.assertIn("no rotation is under way", knarr(self.cluster, "cert", "rotate-ca", "--abort", check=False).stderr)
+
+    def test_the_key_of_service_accounts_is_replaced(self):
+        run = self.cluster.run
+        run("create", "serviceaccount", "robot")
+        self.cluster.apply("""{"apiVersion":"v1","kind":"Secret","metadata":{"name":"long","annotations":{"kubernetes.io/service-account.name":"robot"}},
+                               "type":"kubernetes.io/service-account-token"}""")
+
+        def long():
+            return base64.b64decode(self.cluster.get("secret", "long").get("data", {}).get("token", "")).decode()
+
+        def holds(token):
+            return "robot" in run("--token", token, "--kubeconfig", plain.name, "auth", "whoami", check=False).stdout
+
+        plain = tempfile.NamedTemporaryFile("w", suffix=".kubeconfig")
+        self.addCleanup(plain.close)
+        plain.write(f"{{apiVersion: v1, kind: Config, current-context: c, contexts: [{{name: c, context: {{cluster: c}}}}], clusters: [{{name: c, cluster: "
+                    f"{{server: 'https://127.0.0.1:{self.cluster.port}', certificate-authority: {self.cluster.data}/pki/ca.crt}}}}]}}")
+        plain.flush()
+        wait_until("the secret has its token", long)
+        before, old = long(), run("create", "token", "robot").stdout.strip()
+        self.assertTrue(holds(old) and holds(before))
+
+        def refused_with(message, *arguments):
+            self.assertIn(message, knarr(self.cluster, "cert", "rotate-service-account-key", *arguments, check=False).stderr)
+        refused_with("no rotation is under way", "--finish")
+        self.assertIn("signed with a new key", knarr(self.cluster, "cert", "rotate-service-account-key").stdout)
+        refused_with("a rotation is under way")
+        wait_until("the secret has another token", lambda: long() != before)
+        self.restart()
+        self.assertTrue(holds(old) and holds(before) and holds(long()))
+        self.assertEqual(len(json.loads(run("get", "--raw", "/openid/v1/jwks").stdout)["keys"]), 2)
+        self.assertIn("the old one still holds", knarr(self.cluster, "cert", "ls").stdout)
+        refused_with("pods may hold tokens of the old key until", "--finish")
+        hour_ago = time.time() - 3601
+        os.utime(self.cluster.data + "/pki/sa-replaced.pub", (hour_ago, hour_ago))
+        self.assertIn("are refused from now on", knarr(self.cluster, "cert", "rotate-service-account-key", "--finish").stdout)
+        self.assertFalse(holds(old) or holds(before))
+        self.assertTrue(holds(long()) and holds(run("create", "token", "robot").stdout.strip()))
+        self.assertEqual(len(json.loads(run("get", "--raw", "/openid/v1/jwks").stdout)["keys"]), 1)
 
     def test_certificates_are_listed_and_renewed_while_the_server_runs(self):
         listed = knarr(self.cluster, "cert", "ls").stdout

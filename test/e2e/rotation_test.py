@@ -154,20 +154,34 @@ class Rotation(unittest.TestCase):
         self.cluster.kubectl("wait", "--for=condition=Ready", "nodes", "--all", "--timeout=30s")
 
     def test_turned_back(self):
-        self.join()
+        """What the new authority signed is nobody's as soon as the nodes have certificates of the old one again."""
+        leave = self.join()
         old = self.cluster.data + "/old-kubeconfig"
         shutil.copy(self.cluster.kubeconfig, old)
         self.knarr("cert", "rotate-ca")
         new = self.cluster.data + "/new-kubeconfig"
         shutil.copy(self.cluster.kubeconfig, new)
         self.all_followed()
-        self.assertIn("signs again", self.knarr("cert", "rotate-ca", "--abort").stdout)
-        self.all_followed()
-        self.knarr("cert", "rotate-ca", "--finish")
+        self.cluster.import_image()
+        self.works_on("second", "between")
+        leave()
+        told = self.knarr("cert", "rotate-ca", "--abort").stdout
+        self.assertIn("signs again", told)
+        self.assertIn("as soon as these nodes have followed: ", told)
+        self.assertIn("is turned back already", self.knarr("cert", "rotate-ca", "--abort", check=False).stderr)
+        wait_until("only the other node has not followed",
+                   lambda: "The authority is turned back; nodes that have not followed yet: second\n" in self.knarr("cert", "ls").stdout)
+        self.assertEqual(self.with_kubeconfig(new, "get", "nodes", "-o", "name").stdout, "node/first\nnode/second\n")  # until it has
+        self.cluster.stop(harness.signal.SIGKILL)
+        self.cluster.start()
+        self.start_agent()
         self.all_on_one()
         self.assertEqual(self.with_kubeconfig(old, "get", "nodes", "-o", "name").stdout, "node/first\nnode/second\n")
-        self.assertEqual(self.with_kubeconfig(new, "get", "nodes", "-o", "name").stdout, "node/first\nnode/second\n")  # the old one vouched for it
+        self.assertIn("system:anonymous", self.with_kubeconfig(new, "get", "nodes", "-o", "name").stderr)
+        self.assertIn("no rotation is under way", self.knarr("cert", "rotate-ca", "--finish", check=False).stderr)
         self.cluster.kubectl("wait", "--for=condition=Ready", "nodes", "--all", "--timeout=30s")
+        self.works_on("second", "behind")
+        self.works_on("first", "behind-too")
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ class Key {
   const std::string& id() const { return id_; }  // of a JWK its kid; else the hash of the public key, as upstream
   std::string_view algorithm() const { return algorithm_; }  // RS256, ES256, ES384, ES512
   std::string private_pem() const;                           // "" of a public key
+  std::string public_pem() const;
 
   // Whether `signature` over `input` is by this key with `algorithm`, which must fit the kind of key.
   bool verifies(std::string_view algorithm, std::string_view input, std::string_view signature) const;

@@ -7,9 +7,11 @@
 // An authority may be replaced while everything runs. While that lasts there are two: one signs, both are trusted, and
 // what the new one signs carries a certificate of it by the old one, so that whoever trusts only the old one is not lost:
 //   rotate()     a new authority signs, the other is still trusted
-//   turn_back()  the two change places; as often as one likes
-//   finish()     the one that does not sign is forgotten; if it is the new one, what it signed stays good for a year at
-//                most, since the old one vouched for it
+//   turn_back()  the old one signs again, the new one is still trusted
+//   finish()     the one that does not sign is forgotten, and who comes with what it signed is nobody
+// The voucher is for servers' certificates alone, which clients check who know only the old one: servers want clients' certificates
+// to be signed by an authority that they trust themselves, and a client whose servers may not have heard of the new one yet has a
+// certificate of the older (CertificateSpec::by_older).
 // Each is one step on disk: a power cut leaves what was before it or what is after it.
 #pragma once
 
@@ -35,6 +37,7 @@ struct CertificateSpec {
   std::vector<std::string> dns_names, ip_addresses;  // subject alternative names
   bool server = false, client = false;               // extended key usage
   int days = 365;
+  bool by_older = false;  // while there are two authorities: signed by the older one, which everybody trusts
 };
 
 struct CertificateInfo {
@@ -65,8 +68,9 @@ class CertificateAuthority {
   std::string trusted_pem() const;      // of all that are trusted, the one that signs first
   std::string trusted_file() const { return directory_ + "/ca.crt"; }
   bool rotating() const;
+  bool turning_back() const;  // rotating, and the old one signs again
 
-  // Conflict: a rotation is under way already; for the other two: none is.
+  // Conflict: a rotation is under way already; for the other two: none is, or it is turned back already.
   Status rotate(const Clock& clock = Clock::system());
   Status turn_back();
   Status finish();
@@ -98,6 +102,11 @@ class CertificateAuthority {
   };
 
   explicit CertificateAuthority(std::string directory) : directory_(std::move(directory)) {}
+  // Who signs what.
+  struct Signer {
+    std::string certificate, key, chain;
+  };
+  static Signer signer_of(const Material& material, const CertificateSpec& spec);
   std::shared_ptr<const Material> material() const;
   Status read();
   Status change_to(Material next);

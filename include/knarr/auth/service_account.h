@@ -10,6 +10,7 @@
 
 #include "knarr/auth/authn.h"
 #include "knarr/auth/jwt.h"
+#include "knarr/auth/service_account_keys.h"
 #include "knarr/base/sync.h"
 #include "knarr/store/store.h"
 
@@ -35,7 +36,7 @@ struct ServiceAccountTokenOptions {
   const Clock* clock = &Clock::system();
   std::string issuer;
   std::vector<std::string> api_audiences;  // what this server is called in tokens
-  std::vector<Key> keys;                   // the first signs, all verify
+  ServiceAccountKeys keys;                 // to begin with
 };
 
 // Thread-safe. A token that was verified once is remembered for a while; the objects behind it are looked at each time.
@@ -48,6 +49,11 @@ class ServiceAccountTokens : public TokenSource {
   Result<std::string> issue_for_secret(const TokenClaims& claims) const;
   Result<std::optional<TokenUser>> lookup(std::string_view token, std::span<const std::string> audiences) override;
   bool knows_audiences() const override { return true; }
+
+  // Signs and verifies with these from now on.
+  void use_keys(ServiceAccountKeys keys);
+  // Whether a token was signed with the key that gave way to the one that signs now.
+  bool is_by_replaced_key(std::string_view token) const;
 
   const std::vector<std::string>& api_audiences() const { return options_.api_audiences; }
   // /openid/v1/jwks and /.well-known/openid-configuration; `url` is where clients reach this server.
@@ -69,15 +75,14 @@ class ServiceAccountTokens : public TokenSource {
   Status check_object(store::ResourceId resource, std::string_view ns, const ObjectRef& ref, std::string_view what,
                       store::Revision& seen) const;
 
+  using Keys = std::shared_ptr<const ServiceAccountKeys>;
+  Keys keys() const;
+
   const ServiceAccountTokenOptions options_;
   const store::ResourceId accounts_, pods_, nodes_, secrets_;
   mutable Mutex mutex_;
+  Keys keys_ KNARR_GUARDED_BY(mutex_);
   std::map<std::string, std::shared_ptr<Verified>> cache_ KNARR_GUARDED_BY(mutex_);  // by the token's hash
 };
-
-// The signing key <directory>/sa.key, made when it is not there; and before it, when given, the key of `signing_file`
-// ("": none); behind it the keys of `further_files`, which only verify.
-Result<std::vector<Key>> load_service_account_keys(const std::string& directory, const std::string& signing_file,
-                                                   const std::vector<std::string>& further_files);
 
 }  // namespace knarr::auth

@@ -20,6 +20,8 @@ struct Options {
   // Whom to trust, as it is now: published to every namespace as ConfigMap kube-root-ca.crt.
   std::function<std::string()> trusted_ca = [] { return std::string(); };
   const auth::CertificateAuthority* ca = nullptr;  // signs CertificateSigningRequests; null: nothing does
+  // While an authority is turned back: a node has followed, or may have. On a controller's thread; must not wait.
+  std::function<void()> node_followed = [] {};
   std::shared_ptr<auth::Authorizer> authorizer;    // says which nodes may have certificates; null: none
   std::shared_ptr<const auth::ServiceAccountTokens> service_accounts;  // makes the tokens that live in Secrets
   std::string cluster_cidr;                                            // nodes get their share of it

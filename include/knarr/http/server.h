@@ -148,7 +148,8 @@ class Gate {
 
 struct TlsOptions {
   std::string certificate_file, key_file;  // PEM, with chain
-  std::string client_ca_file;  // certificates are asked for and, when shown, verified against it; "": not asked for
+  // Certificates are asked for and, when shown, must be signed by one of its authorities; "": not asked for.
+  std::string client_ca_file;
 };
 
 struct ServerOptions {

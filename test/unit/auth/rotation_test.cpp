@@ -98,12 +98,53 @@ TEST_CASE("nobody is lost while an authority is replaced, and the old one is nob
       for (const std::string& trusted : {old_ca, both})
         for (const auth::KeyPair& ada : {old_ada, new_ada}) CHECK(site.visit(trusted, ada) == "ada");
     }
+    CHECK(authority->turning_back());
+    CHECK(authority->turn_back().code() == 409);
     REQUIRE(authority->finish().ok());
+    CHECK_FALSE(authority->turning_back());
     const Site site(*authority, dir);
     CHECK(site.visit(old_ca, old_ada) == "ada");
-    CHECK(site.visit(both, new_ada) == "ada");  // the old one vouched for it
+    CHECK(site.visit(both, new_ada) == "nobody");  // whether or not it shows what the old one said for the new one
     const std::string bare = auth::split_certificates(new_ada.certificate_pem)[0];
     CHECK(site.visit(both, {bare, new_ada.key_pem}) == "nobody");
+  }
+}
+
+TEST_CASE("servers that have not heard of the new authority know who has a certificate of the older") {
+  TempDirectory dir, behind;
+  auto authority = CertificateAuthority::load_or_create(dir.path, "knarr-ca");
+  auth::CertificateSpec spec = kClient;
+  spec.by_older = true;
+  const std::string old_ca = authority->trusted_pem();
+  CHECK(*authority->ensure("known", spec));
+  REQUIRE(linux::replace_file(behind.path + "/ca.crt", old_ca).ok());
+  REQUIRE(authority->ensure_in(behind.path, "server", kServer).ok());
+  http::ServerOptions options;
+  options.tls = http::TlsOptions{behind.path + "/server.crt", behind.path + "/server.key", behind.path + "/ca.crt"};
+  auto server = http::Server::start(std::move(options), [](const http::Request& request, http::Response& response) {
+    response.body = request.peer ? request.peer->common_name : "nobody";
+  });
+  REQUIRE(server.ok());
+  const auto visit = [&](const auth::KeyPair& who) {
+    auto client = http::Client::make({.url = fmt::format("https://127.0.0.1:{}", (*server)->port()),
+                                      .ca_pem = old_ca,
+                                      .certificate_pem = who.certificate_pem,
+                                      .key_pem = who.key_pem});
+    return (*client)->send({.target = "/"})->body;
+  };
+  REQUIRE(authority->rotate().ok());
+  CHECK_FALSE(*authority->ensure("known", spec));  // it is good still
+  CHECK(visit(*authority->issue(spec)) == "ada");
+  CHECK(visit(*authority->issue(kClient)) == "nobody");
+  SECTION("finished") {
+    REQUIRE(authority->finish().ok());
+    CHECK(*authority->ensure("known", spec));
+  }
+  SECTION("turned back") {
+    REQUIRE(authority->turn_back().ok());
+    CHECK_FALSE(*authority->ensure("known", spec));
+    REQUIRE(authority->finish().ok());
+    CHECK_FALSE(*authority->ensure("known", spec));
   }
 }
 

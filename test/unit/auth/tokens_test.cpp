@@ -5,7 +5,9 @@
 #include "knarr/auth/service_account.h"
 #include "knarr/codec/base64.h"
 #include "knarr/codec/time.h"
+#include "knarr/linux/tree.h"
 #include "knarr/store/journal.h"
+#include "unit/temp_directory.h"
 
 using namespace knarr;
 using namespace knarr::auth;
@@ -43,7 +45,7 @@ struct Accounts {
                                .clock = &clock,
                                .issuer = "https://me",
                                .api_audiences = {"api", "https://me"},
-                               .keys = {key}}};
+                               .keys = {{key}, ""}}};
 
   void put(const std::string& resource, const std::string& object_key, const std::string& uid,
            const std::string& metadata = "") {
@@ -225,6 +227,43 @@ TEST_CASE("Tokens that live in secrets", "[tokens]") {
   CHECK(a.refusal(token) == "");
   a.remove("secrets", "n/s");
   CHECK(a.refusal(token) == "service account token has been invalidated");
+}
+
+TEST_CASE("The key is replaced, and then forgotten", "[tokens]") {
+  test::TempDirectory dir;
+  const ServiceAccountKeyFiles files{.directory = dir.path};
+  Accounts a;
+  a.put("serviceaccounts", "n/robot", "u1");
+  const auto use = [&] { a.tokens.use_keys(*load_service_account_keys(files)); };
+  use();
+  CHECK_FALSE(service_account_key_replaced_at(dir.path));
+  CHECK(forget_service_account_key(dir.path).code() == 409);
+  const std::string old = a.issue();
+  CHECK(a.refusal(old).empty());
+
+  REQUIRE(rotate_service_account_key(files).ok());
+  CHECK(rotate_service_account_key(files).code() == 409);
+  CHECK(service_account_key_replaced_at(dir.path));
+  use();
+  const std::string now = a.issue();
+  CHECK(parse_jwt(old)->key_id != parse_jwt(now)->key_id);
+  CHECK(a.refusal(old).empty());
+  CHECK(a.refusal(now).empty());
+  CHECK(a.tokens.is_by_replaced_key(old));
+  CHECK_FALSE(a.tokens.is_by_replaced_key(now));
+  CHECK(json::find(*json::parse(a.tokens.jwks_json()), "keys")->Size() == 2);
+  // What is kept of the old one cannot sign.
+  CHECK(linux::read_file(dir.path + "/sa-replaced.pub").value_or("").find("PRIVATE") == std::string::npos);
+
+  REQUIRE(forget_service_account_key(dir.path).ok());
+  use();
+  CHECK(a.refusal(old) == "invalid signature, no keys found");
+  CHECK(a.refusal(now).empty());
+  CHECK(json::find(*json::parse(a.tokens.jwks_json()), "keys")->Size() == 1);
+
+  const std::string other = dir.path + "/other.key";
+  REQUIRE(linux::replace_file(other, Key::generate()->private_pem()).ok());
+  CHECK(rotate_service_account_key({.directory = dir.path, .signing_file = other}).code() == 409);
 }
 
 TEST_CASE("Bootstrap tokens", "[tokens]") {
