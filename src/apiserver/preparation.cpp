@@ -123,6 +123,15 @@ void drop_max_unavailable(Value& set, const Value* old) {
     json::remove(*rolling, "maxUnavailable");
 }
 
+// Members of the spec whose gates are closed: those that were there before stay.
+void drop_gated(Value& object, const Value* old, std::initializer_list<std::string_view> names) {
+  Value* spec = json::find(object, "spec");
+  if (!spec || !spec->IsObject()) return;
+  for (const std::string_view name : names) {
+    if (!old || member(*old, {"spec", name}).IsNull()) json::remove(*spec, name);
+  }
+}
+
 bool externally_accessible(const Value& service) {
   const std::string_view type = json::get_string(service, {"spec", "type"});
   const Value& external = member(service, {"spec", "externalIPs"});
@@ -328,6 +337,32 @@ void service(Value& service, const Value& old, std::string_view subresource, con
     json::remove(spec, "externalTrafficPolicy");
   if (type != "LoadBalancer")
     json::set(json::ensure_object(service, {"status"}, alloc), "loadBalancer", Value(rapidjson::kObjectType), alloc);
+}
+
+// An account refers to secrets by their names only.
+void new_account(Value& account, const Preparation&, Allocator& alloc) {
+  Value* secrets = json::find(account, "secrets");
+  if (!secrets || !secrets->IsArray()) return;
+  for (Value& secret : secrets->GetArray()) {
+    Value name(rapidjson::kObjectType);
+    if (const std::string_view text = json::get_string(secret, "name"); !text.empty()) json::set(name, "name", text, alloc);
+    secret = std::move(name);
+  }
+}
+
+void account(Value& account, const Value&, std::string_view, const Preparation& preparation, Allocator& alloc) { new_account(account, preparation, alloc); }
+
+void new_lease(Value& lease, const Preparation&, Allocator&) { drop_gated(lease, nullptr, {"strategy", "preferredHolder"}); }
+
+void lease(Value& lease, const Value& old, std::string_view, const Preparation&, Allocator&) { drop_gated(lease, &old, {"strategy", "preferredHolder"}); }
+
+void new_csi_driver(Value& driver, const Preparation&, Allocator&) { drop_gated(driver, nullptr, {"preventPodSchedulingIfMissing"}); }
+
+// Its generation counts changes from nothing on, not from one.
+void csi_driver(Value& driver, const Value& old, std::string_view, const Preparation&, Allocator& alloc) {
+  drop_gated(driver, &old, {"preventPodSchedulingIfMissing"});
+  if (json::equal(member(driver, {"spec"}), member(old, {"spec"}))) return;
+  json::set(json::ensure_object(driver, {"metadata"}, alloc), "generation", Value(json::get_int(member(old, {"metadata"}), "generation") + 1), alloc);
 }
 
 void new_limit_range(Value& range, const Preparation&, Allocator& alloc) {

@@ -29,6 +29,9 @@ void new_daemon_set(json::Value& set, const Preparation& preparation, json::Allo
 void new_stateful_set(json::Value& set, const Preparation& preparation, json::Allocator& alloc);
 void new_job(json::Value& job, const Preparation& preparation, json::Allocator& alloc);
 void new_limit_range(json::Value& range, const Preparation& preparation, json::Allocator& alloc);
+void new_account(json::Value& account, const Preparation& preparation, json::Allocator& alloc);
+void new_lease(json::Value& lease, const Preparation& preparation, json::Allocator& alloc);
+void new_csi_driver(json::Value& driver, const Preparation& preparation, json::Allocator& alloc);
 void new_resource_slice(json::Value& slice, const Preparation& preparation, json::Allocator& alloc);
 void new_signing_request(json::Value& request, const Preparation& preparation, json::Allocator& alloc);
 
@@ -36,6 +39,12 @@ void volume(json::Value& volume, const json::Value& old, std::string_view subres
             json::Allocator& alloc);
 void claim(json::Value& claim, const json::Value& old, std::string_view subresource, const Preparation& preparation,
            json::Allocator& alloc);
+void account(json::Value& account, const json::Value& old, std::string_view subresource, const Preparation& preparation,
+             json::Allocator& alloc);
+void lease(json::Value& lease, const json::Value& old, std::string_view subresource, const Preparation& preparation,
+           json::Allocator& alloc);
+void csi_driver(json::Value& driver, const json::Value& old, std::string_view subresource, const Preparation& preparation,
+                json::Allocator& alloc);
 void daemon_set(json::Value& set, const json::Value& old, std::string_view subresource, const Preparation& preparation,
                 json::Allocator& alloc);
 void stateful_set(json::Value& set, const json::Value& old, std::string_view subresource,

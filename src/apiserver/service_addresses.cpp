@@ -10,6 +10,7 @@
 #include "knarr/apiserver/document.h"
 #include "knarr/apiserver/errors.h"
 #include "knarr/apiserver/extract.h"
+#include "knarr/schema/service.h"
 
 namespace knarr::apiserver {
 
@@ -139,7 +140,6 @@ class ServiceAddresses::Allocation {
     if (old_) take_over();
     normalize_addresses();
     if (type() != "ExternalName") {
-      KNARR_RETURN_IF_ERROR(one_first_address());
       KNARR_RETURN_IF_ERROR(families());
       KNARR_RETURN_IF_ERROR(cluster_addresses());
     }
@@ -168,10 +168,11 @@ class ServiceAddresses::Allocation {
     return old_ ? texts(member(*old_, {"spec", key})) : std::vector<std::string>();
   }
 
-  Status invalid(Cause cause) const {
+  Status invalid(std::vector<Cause> causes) const {
     static const schema::Resource& resource = *schema::find_resource("", "v1", "services");
-    return invalid_error(resource, json::get_string(service_, {"metadata", "name"}), {std::move(cause)});
+    return invalid_error(resource, json::get_string(service_, {"metadata", "name"}), std::move(causes));
   }
+  Status invalid(Cause cause) const { return invalid(std::vector<Cause>{std::move(cause)}); }
 
   // Clients that send a service as they wrote it first leave out what it was given since.
   void take_over() {
@@ -224,18 +225,9 @@ class ServiceAddresses::Allocation {
     }
   }
 
-  Status one_first_address() const {
-    const std::string address = text("clusterIP");
-    const std::vector<std::string> addresses = list("clusterIPs");
-    if (addresses.empty() || addresses[0] == address) return Status::OK();
-    return invalid(cause_invalid("spec.clusterIPs", json_list(addresses),
-                                 address.empty() ? "must be empty when `clusterIP` is not specified"
-                                                 : "first value must match `clusterIP`"));
-  }
-
   Status families() {
     const bool headless = text("clusterIP") == kNone, selects = has_selector();
-    if (text("ipFamilyPolicy").empty()) {
+    if (member(service_, {"spec", "ipFamilyPolicy"}).IsNull()) {
       const std::string before = old_text("ipFamilyPolicy");
       json::set(spec(), "ipFamilyPolicy",
                 !before.empty()        ? before
@@ -243,12 +235,10 @@ class ServiceAddresses::Allocation {
                                        : "SingleStack",
                 alloc_);
     }
+    // Nothing is looked for where what was asked for cannot be.
+    if (auto causes = schema::service_address_errors(service_, old_); !causes.empty()) return invalid(std::move(causes));
     const std::string policy = text("ipFamilyPolicy");
     std::vector<std::string> addresses = list("clusterIPs"), wanted = list("ipFamilies");
-    for (size_t i = 1; i < wanted.size(); ++i) {
-      if (std::find(wanted.begin(), wanted.begin() + static_cast<long>(i), wanted[i]) != wanted.begin() + static_cast<long>(i))
-        return invalid({"FieldValueDuplicate", "Duplicate value: " + quoted(wanted[i]), fmt::format("spec.ipFamilies[{}]", i)});
-    }
     const auto bad_policy = [&](std::string_view what) {
       return invalid(cause_invalid("spec.ipFamilyPolicy", quoted(policy), what));
     };
@@ -374,6 +364,7 @@ class ServiceAddresses::Allocation {
       const int64_t number = json::get_int(port, "nodePort");
       if (number != 0) by_port.emplace(json::get_int(port, "port"), number);
     }
+    std::set<std::pair<std::string_view, int64_t>> seen;
     size_t index = 0;
     for (Value& port : ports->GetArray()) {
       const size_t at = index++;
@@ -391,6 +382,8 @@ class ServiceAddresses::Allocation {
         if (!old_) by_port.emplace(of_port, number);
         json::set(port, "nodePort", Value(number), alloc_);
       }
+      const std::string_view protocol = json::get_string(port, "protocol");
+      if (old_ && !seen.emplace(protocol, number).second) return Status(500, "", fmt::format("duplicate nodePort: {{{} {}}}", protocol, number));
       if (own.contains(number)) continue;
       const auto refused = [&](std::string_view why) {
         return invalid(cause_invalid(fmt::format("spec.ports[{}].nodePort", at), std::to_string(number), why));

@@ -44,6 +44,7 @@ namespace {
 
 using defaults::copy_missing;
 using defaults::Rules;
+using defaults::set_if_absent;
 using defaults::set_if_empty;
 
 bool is_unset(const Value* value, bool pointer) {
@@ -223,7 +224,7 @@ void default_service_spec(Value& spec, Allocator& alloc) {
   bool balanced = type == "LoadBalancer", external = balanced || type == "NodePort";
   bool reachable = external || (type == "ClusterIP" && !items(spec, "externalIPs").Empty());
   if (reachable) set_if_empty(spec, "externalTrafficPolicy", "Cluster", alloc);
-  if (external || type == "ClusterIP") set_if_empty(spec, "internalTrafficPolicy", "Cluster", alloc);
+  if (external || type == "ClusterIP") set_if_absent(spec, "internalTrafficPolicy", Value("Cluster"), alloc);
   if (balanced && json::find(spec, "allocateLoadBalancerNodePorts") == nullptr)
     json::set(spec, "allocateLoadBalancerNodePorts", Value(true), alloc);
 }
@@ -233,7 +234,7 @@ void default_service(Value& service, Allocator& alloc) {
   Value* ingress = json::find(service, {"status", "loadBalancer", "ingress"});
   if (ingress == nullptr || !ingress->IsArray()) return;
   for (Value& point : ingress->GetArray()) {
-    if (!json::get_string(point, "ip").empty()) set_if_empty(point, "ipMode", "VIP", alloc);
+    if (!json::get_string(point, "ip").empty()) set_if_absent(point, "ipMode", Value("VIP"), alloc);
   }
 }
 

@@ -20,10 +20,12 @@ void deployment_strategy(Value& strategy, Allocator& alloc) {
   set_if_absent(rolling, "maxSurge", Value("25%"), alloc);
 }
 
+// Numbers that are no pointers in upstream's own structures are there whenever their owner is.
 void daemon_set_strategy(Value& strategy, Allocator& alloc) {
-  if (json::get_string(strategy, "type") != kRolling) return;
+  const bool rolls = json::get_string(strategy, "type") == kRolling;
+  if (!rolls && json::find(strategy, "rollingUpdate") == nullptr) return;
   Value& rolling = json::ensure_object(strategy, {"rollingUpdate"}, alloc);
-  set_if_absent(rolling, "maxUnavailable", Value(1), alloc);
+  set_if_absent(rolling, "maxUnavailable", Value(rolls ? 1 : 0), alloc);
   set_if_absent(rolling, "maxSurge", Value(0), alloc);
 }
 
@@ -130,6 +132,12 @@ void autoscaler_spec(Value& spec, Allocator& alloc) {
   json::set(spec, "metrics", std::move(metrics), alloc);
 }
 
+// Version 1 shows the metric that there is when none was asked for.
+void autoscaler_v1(Value& autoscaler, Allocator& alloc) {
+  if (!json::get_string(autoscaler, {"metadata", "annotations", "autoscaling.alpha.kubernetes.io/metrics"}).empty()) return;
+  set_if_absent(json::ensure_object(autoscaler, {"spec"}, alloc), "targetCPUUtilizationPercentage", Value(80), alloc);
+}
+
 }  // namespace
 
 void add_workload_rules(Rules& rules) {
@@ -138,6 +146,7 @@ void add_workload_rules(Rules& rules) {
   add(rules, "apps/v1.DeploymentStrategy", deployment_strategy);
   add(rules, "apps/v1.StatefulSetSpec", stateful_set_spec);
   add(rules, "apps/v1.StatefulSetUpdateStrategy", stateful_set_strategy);
+  add(rules, "autoscaling/v1.HorizontalPodAutoscaler", autoscaler_v1);
   add(rules, "autoscaling/v2.HorizontalPodAutoscalerBehavior", behavior);
   add(rules, "autoscaling/v2.HorizontalPodAutoscalerSpec", autoscaler_spec);
   add(rules, "batch/v1.Job", job);

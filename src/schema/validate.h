@@ -57,6 +57,7 @@ void service(const core::Service& service, const core::Service* old, FieldErrors
 void endpoints(const core::Endpoints& endpoints, const core::Endpoints* old, FieldErrors& errors);
 void persistent_volume(const core::PersistentVolume& volume, const core::PersistentVolume* old, FieldErrors& errors);
 void persistent_volume_claim(const core::PersistentVolumeClaim& claim, const core::PersistentVolumeClaim* old, FieldErrors& errors);
+void claim_spec(const core::PersistentVolumeClaimSpec& spec, const core::PersistentVolumeClaimSpec* old, const Path& path, FieldErrors& errors);
 void limit_range(const core::LimitRange& range, const core::LimitRange* old, FieldErrors& errors);
 void resource_quota(const core::ResourceQuota& quota, const core::ResourceQuota* old, FieldErrors& errors);
 
@@ -70,8 +71,6 @@ Volumes volumes(const core::PodSpec& spec, const std::string& pod_name, const Pa
 void containers(const core::PodSpec& spec, const Volumes& volumes, const Path& path, FieldErrors& errors);
 void node_selector(const core::NodeSelector& selector, const Path& path, FieldErrors& errors);
 void csi_driver_name(const std::string& name, const Path& path, FieldErrors& errors);
-void host_path_source(const core::HostPathVolumeSource& source, const Path& path, FieldErrors& errors);
-void nfs_source(const core::NFSVolumeSource& source, const Path& path, FieldErrors& errors);
 void affinity(const core::Affinity& affinity, const Path& path, FieldErrors& errors);
 void tolerations(const std::vector<core::Toleration>& tolerations, const Path& path, FieldErrors& errors);
 void topology_spread(const std::vector<core::TopologySpreadConstraint>& constraints, const Path& path, FieldErrors& errors);

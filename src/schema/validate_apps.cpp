@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 #include "knarr/schema/api/apps_v1.h"
@@ -31,7 +32,12 @@ std::optional<int> percentage(const IntOrString& value) {
 
 int number_or_percentage(const IntOrString& value) {
   if (auto share = percentage(value)) return *share;
-  return value.is_int ? value.number : std::atoi(value.text.c_str());
+  if (value.is_int) return value.number;
+  // A text counts when all of it is a number.
+  int number = 0;
+  const char *begin = value.text.data(), *end = begin + value.text.size();
+  const auto [stop, error] = std::from_chars(begin + (value.text.starts_with('+') ? 1 : 0), end, number);
+  return error == std::errc() && stop == end ? number : 0;
 }
 
 // Answers whether the selector can be used. `bad` is upstream's word for one that cannot.
@@ -218,6 +224,8 @@ void stateful_set_spec(const apps::StatefulSetSpec& spec, bool update, const Pat
     errors.one_of(at.child("whenDeleted"), retention->whenDeleted, {"Retain", "Delete"});
     errors.one_of(at.child("whenScaled"), retention->whenScaled, {"Retain", "Delete"});
   }
+  for (size_t i = 0; !update && i < spec.volumeClaimTemplates.size(); ++i)
+    claim_spec(spec.volumeClaimTemplates[i].spec, nullptr, path.child("volumeClaimTemplates").index(i).child("spec"), errors);
   errors.non_negative(path.child("replicas"), spec.replicas.value_or(0));
   errors.non_negative(path.child("minReadySeconds"), spec.minReadySeconds);
   if (spec.ordinals) errors.non_negative(path.child("ordinals.start"), spec.ordinals->start);

@@ -266,7 +266,9 @@ void generated_selector(const batch::Job& job, bool prefixed, FieldErrors& error
     expected["batch.kubernetes.io/controller-uid"] = job.metadata.uid;
     expected["batch.kubernetes.io/job-name"] = job.metadata.name;
   }
-  if (!selects(*job.spec.selector, expected)) errors.invalid_json(Path("spec.selector"), api::encode(*job.spec.selector), "`selector` not auto-generated");
+  FieldErrors unusable;  // which is told elsewhere
+  label_selector(*job.spec.selector, Path("spec.selector"), unusable);
+  if (unusable.count() == 0 && !selects(*job.spec.selector, expected)) errors.invalid_json(Path("spec.selector"), api::encode(*job.spec.selector), "`selector` not auto-generated");
 }
 
 template <typename T>

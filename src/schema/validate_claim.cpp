@@ -5,11 +5,13 @@
 
 #include "schema/go_json.h"
 #include "schema/text_diff.h"
-#include "schema/validate.h"
+#include "schema/validate_volume_sources.h"
 
 namespace knarr::schema::validation {
 
 namespace {
+
+using validation::check;  // and more below
 
 constexpr const char* kClassAnnotation = "volume.beta.kubernetes.io/storage-class";
 constexpr std::string_view kTooMany = "may not specify more than 1 volume type";
@@ -87,23 +89,6 @@ void data_sources(const core::PersistentVolumeClaimSpec& spec, const core::Persi
   } else if (source->apiGroup != reference->apiGroup || source->kind != reference->kind || source->name != reference->name) {
     errors.invalid_json(path, "{}", "must match dataSourceRef");
   }
-}
-
-void claim_spec(const core::PersistentVolumeClaimSpec& spec, const core::PersistentVolumeClaimSpec* old, const Path& path, FieldErrors& errors) {
-  access_modes(spec.accessModes, "at least 1 access mode is required", path.child("accessModes"), errors);
-  if (spec.selector) label_selector(*spec.selector, path.child("selector"), errors);
-  known_access_modes(spec.accessModes, path.child("accessModes"), errors);
-  const Path size = path.child("resources").key("storage");
-  const auto wanted = spec.resources.requests.find("storage");
-  if (wanted == spec.resources.requests.end()) {
-    errors.required(size);
-  } else {
-    positive(wanted->second, size, errors);
-  }
-  class_name(spec.storageClassName, path.child("storageClassName"), errors);
-  volume_mode(spec.volumeMode, path.child("volumeMode"), errors);
-  data_sources(spec, old, path, errors);
-  class_name(spec.volumeAttributesClassName, path.child("volumeAttributesClassName"), errors);
 }
 
 std::string annotation(const core::PersistentVolumeClaim& claim) {
@@ -188,11 +173,8 @@ void secret_reference(const api::Box<core::SecretReference>& ref, const Path& pa
   }
 }
 
-void check(const core::HostPathVolumeSource& source, const Path& path, FieldErrors& errors) { host_path_source(source, path, errors); }
-void check(const core::NFSVolumeSource& source, const Path& path, FieldErrors& errors) { nfs_source(source, path, errors); }
-
 void check(const core::LocalVolumeSource& source, const Path& path, FieldErrors& errors) {
-  if (source.path.empty()) return errors.required(path.child("path"));
+  if (source.path.empty()) errors.required(path.child("path"));
   no_backsteps(source.path, path.child("path"), errors);
 }
 
@@ -205,30 +187,32 @@ void check(const core::CSIPersistentVolumeSource& csi, const Path& path, FieldEr
   secret_reference(csi.nodeExpandSecretRef, path.child("nodeExpandSecretRef"), errors);
 }
 
-// Sources that knarr cannot mount are only counted.
-template <typename Source>
-void check(const Source&, const Path&, FieldErrors&) {}
-
-void volume_source(const core::PersistentVolumeSpec& v, const Path& path, FieldErrors& errors) {
+void volume_source(const core::PersistentVolumeSpec& v, const std::string& name, const Path& path, FieldErrors& errors) {
   int sources = 0;
-  auto source = [&](const auto& s, std::string_view name) {
+  // Upstream calls some of them by two names.
+  auto source = [&](const auto& s, std::string_view name, std::string_view when_too_many = "") {
     if (!s) return;
-    if (sources++ > 0) return errors.forbidden(path.child(name), kTooMany);
+    if (sources++ > 0) return errors.forbidden(path.child(when_too_many.empty() ? name : when_too_many), kTooMany);
     check(*s, path.child(name), errors);
   };
   source(v.hostPath, "hostPath");
-  source(v.gcePersistentDisk, "gcePersistentDisk");
+  source(v.gcePersistentDisk, "persistentDisk", "gcePersistentDisk");
   source(v.awsElasticBlockStore, "awsElasticBlockStore");
   source(v.glusterfs, "glusterfs");
   source(v.flocker, "flocker");
   source(v.nfs, "nfs");
   source(v.rbd, "rbd");
   source(v.quobyte, "quobyte");
-  source(v.cephfs, "cephFS");
+  source(v.cephfs, "cephfs", "cephFS");
+  const Path iscsi = path.child("iscsi");
+  if (v.iscsi && sources == 0 && v.iscsi->initiatorName && name.size() + 1 + v.iscsi->targetPortal.size() > 64) {
+    if (v.iscsi->targetPortal.empty()) errors.required(iscsi.child("targetPortal"));
+    errors.invalid(iscsi.child("targetportal"), v.iscsi->targetPortal, kLongPortal);
+  }
   source(v.iscsi, "iscsi");
   source(v.cinder, "cinder");
   source(v.fc, "fc");
-  if (v.flexVolume) ++sources;
+  if (v.flexVolume) ++sources, check(*v.flexVolume, path.child("flexVolume"), errors);  // which counts, but may be beside another
   source(v.azureFile, "azureFile");
   source(v.vsphereVolume, "vsphereVolume");
   source(v.photonPersistentDisk, "photonPersistentDisk");
@@ -243,7 +227,7 @@ void volume_source(const core::PersistentVolumeSpec& v, const Path& path, FieldE
   if (sources == 0) errors.required(path, "must specify a volume type");
 }
 
-void volume_spec(const core::PersistentVolumeSpec& spec, const Path& path, FieldErrors& errors) {
+void volume_spec(const core::PersistentVolumeSpec& spec, const std::string& name, const Path& path, FieldErrors& errors) {
   access_modes(spec.accessModes, "", path.child("accessModes"), errors);
   known_access_modes(spec.accessModes, path.child("accessModes"), errors);
   const Path capacity = path.child("capacity");
@@ -264,7 +248,7 @@ void volume_spec(const core::PersistentVolumeSpec& spec, const Path& path, Field
       errors.required(at, "must specify required node constraints");
     }
   }
-  volume_source(spec, path, errors);
+  volume_source(spec, name, path, errors);
   const bool all_of_node = spec.hostPath && !spec.hostPath->path.empty() && spec.hostPath->path.find_first_not_of('/') == std::string::npos;
   if (all_of_node && spec.persistentVolumeReclaimPolicy == "Recycle")
     errors.forbidden(policy, "may not be 'recycle' for a hostPath mount of '/'");
@@ -291,27 +275,14 @@ core::PersistentVolumeSpec source_of(core::PersistentVolumeSpec spec) {
   return spec;
 }
 
-// As upstream's structure of the sources, which has another order than the API.
+// As upstream's structure of the sources, which is one of its own.
 std::string source_json(const core::PersistentVolumeSpec& spec) {
-  constexpr std::string_view kNames[] = {"GCEPersistentDisk", "AWSElasticBlockStore", "HostPath", "Glusterfs", "NFS", "RBD", "Quobyte", "ISCSI",
-                                         "FlexVolume", "Cinder", "CephFS", "FC", "Flocker", "AzureFile", "VsphereVolume", "AzureDisk",
-                                         "PhotonPersistentDisk", "PortworxVolume", "ScaleIO", "Local", "StorageOS", "CSI"};
   auto all = json::parse(go_json(spec));
   if (!all.ok()) return "{}";
-  auto same_letters = [](std::string_view a, std::string_view b) {
-    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-  };
-  std::string out = "{";
-  for (std::string_view name : kNames) {
-    for (const auto& member : all->GetObject()) {
-      if (!same_letters(json::view(member.name), name)) continue;
-      if (out.size() > 1) out += ',';
-      json::append_quoted(out, name);
-      out += ':';
-      json::append(out, member.value);
-    }
-  }
-  return out + "}";
+  for (const std::string_view other : {"Capacity", "AccessModes", "ClaimRef", "PersistentVolumeReclaimPolicy", "StorageClassName", "MountOptions", "VolumeMode", "NodeAffinity",
+                                       "VolumeAttributesClassName"})
+    json::remove(*all, other);
+  return json::dump(*all);
 }
 
 void volume_update(const core::PersistentVolume& volume, const core::PersistentVolume& old, FieldErrors& errors) {
@@ -324,12 +295,29 @@ void volume_update(const core::PersistentVolume& volume, const core::PersistentV
   immutable_mode(volume.spec.volumeMode, old.spec.volumeMode, errors);
   const auto &affinity = volume.spec.nodeAffinity, &affinity_before = old.spec.nodeAffinity;
   if (affinity_before && !(affinity == affinity_before))
-    errors.invalid_json(Path("nodeAffinity"), affinity ? go_json(*affinity) : "null", kImmutable);
+    errors.invalid_json(Path("nodeAffinity"), affinity ? go_json(*affinity) : "null", fmt::format("{}, except for updating from beta label to GA", kImmutable));
   if (old.spec.volumeAttributesClassName && !volume.spec.volumeAttributesClassName)
     errors.forbidden(Path("spec.volumeAttributesClassName"), "update from non-nil value to nil is forbidden");
 }
 
 }  // namespace
+
+void claim_spec(const core::PersistentVolumeClaimSpec& spec, const core::PersistentVolumeClaimSpec* old, const Path& path, FieldErrors& errors) {
+  access_modes(spec.accessModes, "at least 1 access mode is required", path.child("accessModes"), errors);
+  if (spec.selector) label_selector(*spec.selector, path.child("selector"), errors);
+  known_access_modes(spec.accessModes, path.child("accessModes"), errors);
+  const Path size = path.child("resources").key("storage");
+  const auto wanted = spec.resources.requests.find("storage");
+  if (wanted == spec.resources.requests.end()) {
+    errors.required(size);
+  } else {
+    positive(wanted->second, size, errors);
+  }
+  class_name(spec.storageClassName, path.child("storageClassName"), errors);
+  volume_mode(spec.volumeMode, path.child("volumeMode"), errors);
+  data_sources(spec, old, path, errors);
+  class_name(spec.volumeAttributesClassName, path.child("volumeAttributesClassName"), errors);
+}
 
 void persistent_volume_claim(const core::PersistentVolumeClaim& claim, const core::PersistentVolumeClaim* old, FieldErrors& errors) {
   object_meta(claim.metadata, old ? &old->metadata : nullptr, true, names::dns1123_subdomain, errors);
@@ -342,10 +330,10 @@ void persistent_volume_claim(const core::PersistentVolumeClaim& claim, const cor
 void persistent_volume(const core::PersistentVolume& volume, const core::PersistentVolume* old, FieldErrors& errors) {
   object_meta(volume.metadata, old ? &old->metadata : nullptr, false, names::dns1123_subdomain, errors);
   if (old && !(volume.status == old->status)) return;
-  volume_spec(volume.spec, Path("spec"), errors);
+  volume_spec(volume.spec, volume.metadata.name, Path("spec"), errors);
   if (!old) return;
   // Upstream checks the whole once more as part of an update, so every cause is there twice.
-  volume_spec(volume.spec, Path("spec"), errors);
+  volume_spec(volume.spec, volume.metadata.name, Path("spec"), errors);
   volume_update(volume, *old, errors);
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "knarr/schema/service.h"
 #include "schema/go_json.h"
 #include "schema/validate_addresses.h"
 
@@ -372,3 +373,16 @@ void endpoints(const core::Endpoints& e, const core::Endpoints* old, FieldErrors
 }
 
 }  // namespace knarr::schema::validation
+
+namespace knarr::schema {
+
+std::vector<Cause> service_address_errors(const json::Value& service, const json::Value* old) {
+  api::core::v1::Service now, before;
+  api::decode(service, now);
+  if (old) api::decode(*old, before);
+  FieldErrors errors;
+  validation::cluster_ips(now, old ? &before : nullptr, Path("spec"), errors);
+  return errors.take();
+}
+
+}  // namespace knarr::schema

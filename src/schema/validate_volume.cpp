@@ -3,10 +3,12 @@
 
 #include <set>
 
-#include "schema/validate.h"
+#include "schema/validate_volume_sources.h"
 
 namespace knarr::schema::validation {
 namespace {
+
+using validation::check;  // and more below
 
 constexpr std::string_view kMode = "must be a number between 0 and 0777 (octal), both inclusive";
 
@@ -44,14 +46,6 @@ void check(const core::EmptyDirVolumeSource& source, const Path& path, FieldErro
     errors.forbidden(path.child("sizeLimit"), "SizeLimit field must be a valid resource quantity");
 }
 
-void check(const core::HostPathVolumeSource& source, const Path& path, FieldErrors& errors) {
-  if (source.path.empty()) return errors.required(path.child("path"));
-  no_backsteps(source.path, path.child("path"), errors);
-  if (source.type)
-    errors.one_of(path.child("type"), *source.type,
-                  {"", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"});
-}
-
 void check(const core::SecretVolumeSource& source, const Path& path, FieldErrors& errors) {
   if (source.secretName.empty()) errors.required(path.child("secretName"));
   file_mode(source.defaultMode, path.child("defaultMode"), errors);
@@ -73,24 +67,19 @@ void check(const core::PersistentVolumeClaimVolumeSource& source, const Path& pa
   if (source.claimName.empty()) errors.required(path.child("claimName"));
 }
 
-void check(const core::NFSVolumeSource& source, const Path& path, FieldErrors& errors) {
-  if (source.server.empty()) errors.required(path.child("server"));
-  if (source.path.empty()) errors.required(path.child("path"));
-  if (!source.path.starts_with('/')) errors.invalid(path.child("path"), source.path, "must be an absolute path");
-}
-
 void check(const core::CSIVolumeSource& source, const Path& path, FieldErrors& errors) {
   csi_driver_name(source.driver, path.child("driver"), errors);
+  if (!source.nodePublishSecretRef) return;
+  const std::string& secret = source.nodePublishSecretRef->name;
+  if (secret.empty()) return errors.required(path.child("nodePublishSecretRef", "name"));
+  errors.invalid(path.child("name"), secret, names::dns1123_subdomain(secret));
 }
 
 void check(const core::EphemeralVolumeSource& source, const Path& path, FieldErrors& errors) {
   if (!source.volumeClaimTemplate) return errors.required(path.child("volumeClaimTemplate"));
-  Path spec = path.child("volumeClaimTemplate").child("spec");
-  const core::PersistentVolumeClaimSpec& claim = source.volumeClaimTemplate->spec;
-  if (claim.accessModes.empty()) errors.required(spec.child("accessModes"), "at least 1 access mode is required");
-  for (const std::string& mode : claim.accessModes)
-    errors.one_of(spec.child("accessModes"), mode, {"ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"});
-  if (!claim.resources.requests.count("storage")) errors.required(spec.child("resources").key("storage"));
+  const Path at = path.child("volumeClaimTemplate");
+  claim_template_meta(source.volumeClaimTemplate->metadata, at.child("metadata"), errors);
+  claim_spec(source.volumeClaimTemplate->spec, nullptr, at.child("spec"), errors);
 }
 
 void check(const core::ImageVolumeSource& source, const Path& path, FieldErrors& errors) {
@@ -166,33 +155,31 @@ void check(const core::ProjectedVolumeSource& source, const Path& path, FieldErr
   for (size_t i = 0; i < source.sources.size(); ++i) projection.source(source.sources[i], path.child("sources").index(i));
 }
 
-// Sources that knarr cannot mount are only counted.
-template <typename Source>
-void check(const Source&, const Path&, FieldErrors&) {}
-
 void volume_source(const core::Volume& v, const Path& path, FieldErrors& errors) {
   int sources = 0;
-  auto source = [&](const auto& s, std::string_view name) {
+  // Upstream calls some of them by two names.
+  auto source = [&](const auto& s, std::string_view name, std::string_view when_too_many = "") {
     if (!s) return;
-    if (sources++ > 0) return errors.forbidden(path.child(name), "may not specify more than 1 volume type");
+    if (sources++ > 0) return errors.forbidden(path.child(when_too_many.empty() ? name : when_too_many), "may not specify more than 1 volume type");
     check(*s, path.child(name), errors);
   };
   source(v.emptyDir, "emptyDir");
   source(v.hostPath, "hostPath");
   source(v.gitRepo, "gitRepo");
-  source(v.gcePersistentDisk, "gcePersistentDisk");
+  source(v.gcePersistentDisk, "persistentDisk", "gcePersistentDisk");
   source(v.awsElasticBlockStore, "awsElasticBlockStore");
   source(v.secret, "secret");
   source(v.nfs, "nfs");
   source(v.iscsi, "iscsi");
+  if (v.iscsi && v.iscsi->initiatorName && v.name.size() + 1 + v.iscsi->targetPortal.size() > 64) errors.invalid(path.child("name"), v.name, kLongPortal);
   source(v.glusterfs, "glusterfs");
   source(v.flocker, "flocker");
   source(v.persistentVolumeClaim, "persistentVolumeClaim");
   source(v.rbd, "rbd");
   source(v.cinder, "cinder");
-  source(v.cephfs, "cephfs");
+  source(v.cephfs, "cephfs", "cephFS");
   source(v.quobyte, "quobyte");
-  source(v.downwardAPI, "downwardAPI");
+  source(v.downwardAPI, "downwardAPI", "downwarAPI");
   source(v.fc, "fc");
   source(v.flexVolume, "flexVolume");
   source(v.configMap, "configMap");
@@ -219,9 +206,6 @@ void csi_driver_name(const std::string& name, const Path& path, FieldErrors& err
   for (char& c : lower) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
   errors.invalid(path, name, names::dns1123_subdomain(lower));
 }
-
-void host_path_source(const core::HostPathVolumeSource& source, const Path& path, FieldErrors& errors) { check(source, path, errors); }
-void nfs_source(const core::NFSVolumeSource& source, const Path& path, FieldErrors& errors) { check(source, path, errors); }
 
 void no_backsteps(const std::string& target, const Path& path, FieldErrors& errors) {
   if (("/" + target + "/").find("/../") != std::string::npos) errors.invalid(path, target, "must not contain '..'");
