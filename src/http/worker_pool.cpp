@@ -7,43 +7,61 @@
 namespace knarr::http {
 
 void WorkerPool::submit(Task task, uint32_t lane) {
-  Lock lock(mutex_);
-  if (stopping_) return;
-  tasks_.push(lane, std::move(task));
-  if (idle_ < tasks_.size() && threads_.size() < max_threads_) {
-    try {
-      threads_.emplace_back([this] { run(); });
-    } catch (const std::system_error& error) {  // those that are there must do
-      log::warn("http", "a worker thread could not be started", {{"error", error.what()}});
+  Worker* wanted = nullptr;
+  {
+    Lock lock(mutex_);
+    if (stopping_) return;
+    tasks_.push(lane, std::move(task));
+    if (!idle_.empty()) {
+      wanted = idle_.back();
+      idle_.pop_back();
+    } else if (workers_.size() < max_threads_) {
+      auto worker = std::make_unique<Worker>();
+      try {
+        worker->thread = std::thread([this, &self = *worker] { run(self); });
+        workers_.push_back(std::move(worker));
+      } catch (const std::system_error& error) {  // those that are there must do
+        log::warn("http", "a worker thread could not be started", {{"error", error.what()}});
+      }
     }
   }
-  wanted_.notify_one();
+  if (wanted) wanted->wanted.wake();
 }
 
-void WorkerPool::run() {
-  Lock lock(mutex_);
+void WorkerPool::run(Worker& worker) {
   for (;;) {
-    ++idle_;
-    while (tasks_.empty() && !stopping_) wanted_.wait(lock);
-    --idle_;
-    if (stopping_) return;
-    Task task = tasks_.pop();
-    lock.unlock();
-    task();
-    task = nullptr;
-    lock.lock();
+    Task task;
+    {
+      Lock lock(mutex_);
+      if (stopping_) return;
+      if (tasks_.empty()) {
+        worker.wanted.reset();
+        idle_.push_back(&worker);
+      } else {
+        task = tasks_.pop();
+      }
+    }
+    if (task) {
+      task();
+    } else {
+      worker.wanted.wait();
+    }
   }
 }
 
 void WorkerPool::stop() {
+  std::vector<Worker*> idle;
   std::vector<std::thread> threads;
   {
     Lock lock(mutex_);
     stopping_ = true;
     tasks_.clear();
-    threads.swap(threads_);
-    wanted_.notify_all();
+    idle.swap(idle_);
+    for (const auto& worker : workers_) {
+      if (worker->thread.joinable()) threads.push_back(std::move(worker->thread));
+    }
   }
+  for (Worker* worker : idle) worker->wanted.wake();
   for (std::thread& thread : threads) thread.join();
 }
 

@@ -1,13 +1,15 @@
-// Threads that run tasks which may block. They are made when they are first needed and then kept.
+// Threads that run tasks which may block. They are made when they are first needed and then kept. The one that was last at work
+// gets the next task: its memory is still in the processor's caches.
 #pragma once
 
-#include <condition_variable>
 #include <functional>
+#include <memory>
 #include <thread>
 #include <vector>
 
 #include "http/lanes.h"
 #include "knarr/base/sync.h"
+#include "knarr/base/wakeup.h"
 
 namespace knarr::http {
 
@@ -21,15 +23,18 @@ class WorkerPool {
   void stop();                                // drops what has not begun, waits for what has
 
  private:
-  void run();
+  struct Worker {
+    Wakeup wanted;
+    std::thread thread;
+  };
+  void run(Worker& worker);
 
   const size_t max_threads_;
   Mutex mutex_;
-  std::condition_variable_any wanted_;
   Lanes<Task> tasks_ KNARR_GUARDED_BY(mutex_);
-  size_t idle_ KNARR_GUARDED_BY(mutex_) = 0;
+  std::vector<Worker*> idle_ KNARR_GUARDED_BY(mutex_);  // who came last is called first
   bool stopping_ KNARR_GUARDED_BY(mutex_) = false;
-  std::vector<std::thread> threads_ KNARR_GUARDED_BY(mutex_);
+  std::vector<std::unique_ptr<Worker>> workers_ KNARR_GUARDED_BY(mutex_);  // after stop() they are kept: who woke one may still be at it
 };
 
 }  // namespace knarr::http

@@ -3,13 +3,13 @@
 // for no thread hop; many share one batch.
 #pragma once
 
-#include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <vector>
 
 #include "knarr/base/sync.h"
+#include "knarr/base/wakeup.h"
 
 namespace knarr::store {
 
@@ -18,13 +18,9 @@ class GroupJob {
  private:
   template <typename Job>
   friend class GroupQueue;
-  enum State : uint32_t { kWaiting, kLead, kDone };
+  enum Call : uint32_t { kLead = 1, kDone };
 
-  void tell(State state) {
-    state_.store(state, std::memory_order_release);
-    state_.notify_one();
-  }
-  std::atomic<uint32_t> state_{kWaiting};
+  Wakeup called_;
 };
 
 template <typename Job>
@@ -41,10 +37,7 @@ class GroupQueue {
 
   // Returns when the job has been run.
   void submit(JobPtr job) KNARR_EXCLUDES(mutex_) {
-    if (!enqueue(job)) {
-      job->state_.wait(GroupJob::kWaiting, std::memory_order_acquire);
-      if (job->state_.load(std::memory_order_acquire) == GroupJob::kDone) return;
-    }
+    if (!enqueue(job) && job->called_.wait() == GroupJob::kDone) return;
     std::vector<JobPtr> batch;
     {
       Lock lock(mutex_);
@@ -53,7 +46,7 @@ class GroupQueue {
     run_(batch);
     hand_over();
     for (const JobPtr& done : batch)
-      if (done != job) done->tell(GroupJob::kDone);
+      if (done != job) done->called_.wake(GroupJob::kDone);
   }
 
  private:
@@ -74,7 +67,7 @@ class GroupQueue {
       else
         next = waiting_.front();
     }
-    if (next) next->tell(GroupJob::kLead);
+    if (next) next->called_.wake(GroupJob::kLead);
   }
 
   const Take take_;
