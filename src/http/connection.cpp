@@ -1,6 +1,29 @@
 #include "http/connection.h"
 
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+
 namespace knarr::http {
+
+namespace {
+
+constexpr size_t kDiscardAtOnce = 32 << 10;
+constexpr size_t kMaxDiscard = 16 << 20;
+
+}  // namespace
+
+bool discard_input(int fd, size_t& discarded) {
+  std::array<char, kDiscardAtOnce> buffer;
+  while (discarded < kMaxDiscard) {
+    const ssize_t n = ::recv(fd, buffer.data(), buffer.size(), 0);  // beneath TLS
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return true;
+    if (n <= 0) return false;
+    discarded += static_cast<size_t>(n);
+  }
+  return false;
+}
 
 RequestReader::State RequestReader::fail(ParseError error) {
   error_ = error;

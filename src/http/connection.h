@@ -59,6 +59,11 @@ class RequestReader {
   ParseError error_;
 };
 
+constexpr seconds kLingerTime{5};
+// Reads over what a client still sends after the last that we had to say; closing at once would reset the connection and
+// lose that. false: it has ended, or was too much.
+bool discard_input(int fd, size_t& discarded);
+
 struct Connection {
   enum class State : uint8_t { kHandshake, kReading, kWriting, kLingering };
 

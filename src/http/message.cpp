@@ -113,7 +113,9 @@ bool connection_persists(const Headers& headers, int minor_version) {
   return minor_version > 0 || header_has_token(headers, "Connection", "keep-alive");
 }
 
-// The date of now as in a Date header, made once a second for each thread.
+}  // namespace
+
+// Made once a second for each thread.
 std::string_view http_date() {
   thread_local time_t made = 0;
   thread_local char text[40];
@@ -127,8 +129,6 @@ std::string_view http_date() {
   }
   return {text, size};
 }
-
-}  // namespace
 
 bool equal_fold(std::string_view a, std::string_view b) {
   return a.size() == b.size() &&
@@ -384,6 +384,20 @@ std::string_view reason_phrase(int status) {
   const auto* found = std::lower_bound(std::begin(kPhrases), std::end(kPhrases), status,
                                        [](const auto& entry, int code) { return entry.first < code; });
   return found != std::end(kPhrases) && found->first == status ? found->second : "Unknown";
+}
+
+bool may_have_body(int status) { return status >= 200 && status != 204 && status != 304; }
+
+bool frames_message(std::string_view name) {
+  return equal_fold(name, "Content-Length") || equal_fold(name, "Transfer-Encoding") ||
+         equal_fold(name, "Connection") || equal_fold(name, "Keep-Alive");
+}
+
+std::string body_length(const Response& response, bool is_head) {
+  if (is_head && response.body_size() == 0) {
+    if (auto given = find_header(response.headers, "Content-Length"); !given.empty()) return std::string(given);
+  }
+  return fmt::to_string(response.body_size());
 }
 
 void append_header(std::string& out, std::string_view name, std::string_view value) {

@@ -71,6 +71,13 @@ class ChunkDecoder {
 };
 
 std::string_view reason_phrase(int status);
+bool may_have_body(int status);
+// Whether a header is about the connection or how a body is framed: our business, whatever a handler that passes on a
+// response says.
+bool frames_message(std::string_view name);
+// Content-Length of a response; one to HEAD may tell it without having the body.
+std::string body_length(const Response& response, bool is_head);
+std::string_view http_date();  // of now
 // "HTTP/1.1 200 OK", the headers, Date; the caller adds what frames the body and the empty line. Values lose line
 // breaks.
 void append_response_head(std::string& out, int status, const Headers& headers);

@@ -1,4 +1,4 @@
-#include "http/pump.h"
+#include "http/pump_watch.h"
 
 #include <fmt/format.h>
 #include <sys/epoll.h>
@@ -20,27 +20,11 @@ constexpr size_t kPrefix = 10;          // room for a chunk's size line in front
 constexpr size_t kMaxInput = 64 << 10;  // what a watching client may send before it is cut off
 constexpr seconds kStallLimit{120};     // a client that reads nothing for so long is cut off
 constexpr size_t kKeptScratch = 256 << 10;
-constexpr size_t kLaneFull = 64;  // connections in every lane before another one begins
+constexpr size_t kLaneFull = 64;     // watches in every lane before another one begins
+constexpr size_t kSessionLoad = 16;  // what a session counts for, whose watches are yet to come
 constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
 }  // namespace
-
-struct PumpLane::Connection {
-  uint64_t id = 0;
-  size_t place = 0;  // among those of its topic
-  Channel channel;
-  std::unique_ptr<PumpSource> source;
-  std::string unsent;             // what the socket did not take yet
-  size_t input = 0;               // bytes that the client sent
-  MonoTime progress{};            // when the socket last took something, while `unsent` is there
-  std::optional<MonoTime> noted;  // the earliest deadline that stands in due_
-  uint32_t topic = 0;
-  bool chunked = true;
-  bool woken = true;    // the source may have something
-  bool queued = false;  // in ready_
-  bool ended = false;   // the source is done: close when `unsent` is gone
-  bool closed = false;
-};
 
 PumpLane::PumpLane(linux::UniqueFd epoll, linux::UniqueFd wake) : epoll_(std::move(epoll)), wake_(std::move(wake)) {}
 
@@ -76,11 +60,23 @@ void PumpLane::wake(uint32_t topic) {
 }
 
 void PumpLane::attach(PumpItem item) {
+  item.id = next_id_.fetch_add(1, std::memory_order_relaxed);
+  if (item.session && !item.session->watch(item.stream, item.id)) return;
   {
     Lock lock(mutex_);
     size_.fetch_add(1, std::memory_order_relaxed);
+    if (!item.session) connections_.fetch_add(1, std::memory_order_relaxed);
     ++watched_[item.topic];
     arrived_.push_back(std::move(item));
+    if (std::exchange(signalled_, true)) return;
+  }
+  signal();
+}
+
+void PumpLane::hear(News news) {
+  {
+    Lock lock(mutex_);
+    heard_.push_back(std::move(news));
     if (std::exchange(signalled_, true)) return;
   }
   signal();
@@ -96,52 +92,60 @@ void PumpLane::stop() {
   close_all();  // what was attached after the thread ended
 }
 
-// What other threads left: new connections and woken topics.
+// What other threads left: new watches, news of sessions, woken topics.
 void PumpLane::take_news() {
   uint64_t count;
   [[maybe_unused]] ssize_t n = ::read(wake_.get(), &count, sizeof count);
   std::unordered_set<uint32_t> woken;
   std::vector<PumpItem> arrived;
+  std::vector<News> heard;
   {
     Lock lock(mutex_);
     signalled_ = false;
     woken.swap(woken_);
     arrived.swap(arrived_);
+    heard.swap(heard_);
   }
-  for (PumpItem& item : arrived) register_connection(std::move(item));
+  for (PumpItem& item : arrived) register_watch(std::move(item));
+  take_heard(heard);
   for (uint32_t topic : woken) {
     auto found = topics_.find(topic);
     if (found == topics_.end()) continue;
-    for (Connection* connection : found->second) {
-      connection->woken = true;
-      if (connection->unsent.empty()) enqueue(*connection);
+    for (Watch* watch : found->second) {
+      watch->woken = true;
+      if (can_ask(*watch)) enqueue(*watch);
     }
   }
 }
 
-void PumpLane::register_connection(PumpItem item) {
-  auto owned = std::make_unique<Connection>();
-  Connection& connection = *owned;
-  connection.id = next_id_++;
-  connection.channel = std::move(item.channel);
-  connection.source = std::move(item.source);
-  connection.unsent = std::move(item.head);
-  connection.topic = item.topic;
-  connection.chunked = item.chunked;
-  connections_.emplace(connection.id, std::move(owned));
-  std::vector<Connection*>& others = topics_[connection.topic];
-  connection.place = others.size();
-  others.push_back(&connection);
+void PumpLane::register_watch(PumpItem item) {
+  auto owned = std::make_unique<Watch>();
+  Watch& watch = *owned;
+  watch.id = item.id;
+  watch.channel = std::move(item.channel);
+  watch.source = std::move(item.source);
+  watch.unsent = std::move(item.head);
+  watch.topic = item.topic;
+  watch.chunked = item.chunked;
+  watch.stream = item.stream;
+  watches_.emplace(watch.id, std::move(owned));
+  std::vector<Watch*>& others = topics_[watch.topic];
+  watch.place = others.size();
+  others.push_back(&watch);
+  if (item.session ? !add_to_group(watch, std::move(item.session)) : !add_to_epoll(watch)) return close(watch);
+  enqueue(watch);
+}
+
+bool PumpLane::add_to_epoll(Watch& watch) {
   epoll_event event{};
   event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;  // edge-triggered: set once, for as long as it lives
-  event.data.ptr = &connection;
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, connection.channel.fd(), &event) < 0) {
+  event.data.ptr = &watch;
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, watch.channel.fd(), &event) < 0) {
     log::error("http", "a watch could not be added to epoll", {{"error", std::generic_category().message(errno)}});
-    close(connection);
-    return;
+    return false;
   }
-  note_stall(connection);
-  enqueue(connection);
+  note_stall(watch);
+  return true;
 }
 
 void PumpLane::run() {
@@ -158,27 +162,31 @@ void PumpLane::run() {
       if (!event.data.ptr) {
         news = true;
       } else {
-        handle(*static_cast<Connection*>(event.data.ptr), event.events);
+        handle(*static_cast<Watch*>(event.data.ptr), event.events);
       }
     }
     if (news) take_news();
     run_deadlines();
-    std::vector<Connection*> ready;
+    std::vector<Group*> groups;
+    groups.swap(ready_groups_);
+    for (Group* group : groups) pump_group(*group);
+    std::vector<Watch*> ready;
     ready.swap(ready_);
     for (size_t i = 0; i < ready.size(); ++i) {
-      Connection* const connection = ready[i];
+      Watch* const watch = ready[i];
       if (i + 2 < ready.size()) prefetch(*ready[i + 2], *ready[i + 1]);
-      connection->queued = false;
-      if (!connection->closed) advance(*connection);
+      watch->queued = false;
+      if (!watch->closed) advance(*watch);
     }
-    std::erase_if(closed_, [](const auto& connection) { return !connection->queued; });
+    if (empty_groups_) forget_groups();
+    std::erase_if(closed_, [](const auto& watch) { return !watch->queued; });
   }
   close_all();
 }
 
 // Thousands of watches are more than a cache holds: what is needed next is fetched while this one's event is sent. It makes an
 // event to 5,000 a tenth cheaper.
-void PumpLane::prefetch(const Connection& second, const Connection& next) {
+void PumpLane::prefetch(const Watch& second, const Watch& next) {
   constexpr size_t kLine = 64, kTlsLines = 8;
   const auto fetch = [](const void* from, size_t lines) {
     for (size_t i = 0; i < lines; ++i) __builtin_prefetch(static_cast<const char*>(from) + i * kLine);
@@ -189,71 +197,78 @@ void PumpLane::prefetch(const Connection& second, const Connection& next) {
 }
 
 int PumpLane::timeout() const {
-  if (!ready_.empty()) return 0;
+  if (!ready_.empty() || !ready_groups_.empty()) return 0;
   if (due_.empty()) return -1;
   const auto left = std::chrono::ceil<milliseconds>(due_.front().when - std::chrono::steady_clock::now()).count();
   return static_cast<int>(std::clamp<long long>(left, 0, 1 << 30));
 }
 
-void PumpLane::handle(Connection& connection, uint32_t events) {
-  if (connection.closed) return;
-  if (events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP)) return close(connection);
-  if ((events & EPOLLIN) && !drain_input(connection)) return close(connection);
-  if ((events & EPOLLOUT) && (!connection.unsent.empty() || connection.ended)) advance(connection);
+void PumpLane::handle(Watch& watch, uint32_t events) {
+  if (watch.closed) return;
+  if (events & (EPOLLERR | EPOLLHUP | EPOLLRDHUP)) return close(watch);
+  if ((events & EPOLLIN) && !drain_input(watch)) return close(watch);
+  if ((events & EPOLLOUT) && (!watch.unsent.empty() || watch.ended)) advance(watch);
 }
 
-// A watching client has nothing to say, but TLS has: key updates and its farewell. false: the connection is over.
-bool PumpLane::drain_input(Connection& connection) {
+// A watching client has nothing to say, but TLS has: key updates and its farewell. false: the watch is over.
+bool PumpLane::drain_input(Watch& watch) {
   std::array<char, 4096> buffer;
   for (;;) {
     size_t got = 0;
-    const Io io = connection.channel.read(buffer.data(), buffer.size(), got);
+    const Io io = watch.channel.read(buffer.data(), buffer.size(), got);
     if (io == Io::kWantRead || io == Io::kWantWrite) return true;
     if (io != Io::kDone) return false;
-    connection.input += got;
-    if (connection.input > kMaxInput) return false;
+    watch.input += got;
+    if (watch.input > kMaxInput) return false;
   }
 }
 
 // Sends what is left over; only then is the source asked for more.
-void PumpLane::advance(Connection& connection) {
-  Progress progress = flush(connection);
-  if (progress == Progress::kReady && connection.woken) progress = pull(connection);
-  if (progress == Progress::kClosed) return close(connection);
-  if (progress == Progress::kReady && connection.woken) enqueue(connection);
+void PumpLane::advance(Watch& watch) {
+  Progress progress = flush(watch);
+  if (progress == Progress::kReady && watch.woken) progress = pull(watch);
+  if (progress == Progress::kClosed) return close(watch);
+  if (progress == Progress::kReady && watch.woken) enqueue(watch);
 }
 
-PumpLane::Progress PumpLane::flush(Connection& connection) {
+PumpLane::Progress PumpLane::flush(Watch& watch) {
   size_t sent = 0;
-  while (sent < connection.unsent.size()) {
+  while (sent < watch.unsent.size()) {
     size_t took = 0;
-    const Io io = connection.channel.write(std::string_view(connection.unsent).substr(sent), took);
+    const Io io = watch.channel.write(std::string_view(watch.unsent).substr(sent), took);
     if (io == Io::kError || io == Io::kEnd) return Progress::kClosed;
     sent += took;
     if (io != Io::kDone) break;
   }
-  if (sent < connection.unsent.size()) {
-    connection.unsent.erase(0, sent);
-    if (sent > 0) note_stall(connection);
+  if (sent < watch.unsent.size()) {
+    watch.unsent.erase(0, sent);
+    if (sent > 0) note_stall(watch);
     return Progress::kWaiting;
   }
-  connection.unsent = std::string();
-  return connection.ended ? Progress::kClosed : Progress::kReady;
+  watch.unsent = std::string();
+  return watch.ended ? Progress::kClosed : Progress::kReady;
+}
+
+// Appends what the source gives to scratch_.
+PumpSource::More PumpLane::ask_source(Watch& watch, bool& failed) {
+  try {
+    return watch.source->next(scratch_, kBudget);
+  } catch (const std::exception& error) {
+    log::error("http", "a watch ended because its source failed", {{"error", error.what()}});
+  }
+  failed = true;
+  return PumpSource::More::kEnd;
 }
 
 // Asks the source once and sends what it gave as one chunk.
-PumpLane::Progress PumpLane::pull(Connection& connection) {
+PumpLane::Progress PumpLane::pull(Watch& watch) {
   scratch_.assign(kPrefix, ' ');
-  PumpSource::More more = PumpSource::More::kEnd;
-  try {
-    more = connection.source->next(scratch_, kBudget);
-  } catch (const std::exception& error) {
-    log::error("http", "a watch ended because its source failed", {{"error", error.what()}});
-    return Progress::kClosed;
-  }
-  connection.woken = more == PumpSource::More::kAgain;
+  bool failed = false;
+  const PumpSource::More more = ask_source(watch, failed);
+  if (failed) return Progress::kClosed;
+  watch.woken = more == PumpSource::More::kAgain;
   std::string_view bytes = std::string_view(scratch_).substr(kPrefix);
-  if (!bytes.empty() && connection.chunked) {
+  if (!bytes.empty() && watch.chunked) {
     char line[kPrefix + 1];
     const auto end = fmt::format_to_n(line, sizeof line, "{:x}\r\n", bytes.size());
     const size_t begin = kPrefix - end.size;
@@ -262,48 +277,48 @@ PumpLane::Progress PumpLane::pull(Connection& connection) {
     bytes = std::string_view(scratch_).substr(begin);
   }
   if (more == PumpSource::More::kEnd) {
-    connection.ended = true;
-    if (connection.chunked) {
+    watch.ended = true;
+    if (watch.chunked) {
       const size_t size = bytes.size();
       scratch_ += kLastChunk;
       bytes = std::string_view(scratch_).substr(scratch_.size() - kLastChunk.size() - size);
     }
   } else {
-    note_deadline(connection);
+    note_deadline(watch);
   }
   while (!bytes.empty()) {
     size_t took = 0;
-    const Io io = connection.channel.write(bytes, took);
+    const Io io = watch.channel.write(bytes, took);
     if (io == Io::kError || io == Io::kEnd) return Progress::kClosed;
     bytes.remove_prefix(took);
     if (io != Io::kDone) break;
   }
-  connection.unsent = bytes;
+  watch.unsent = bytes;
   if (scratch_.capacity() > kKeptScratch) scratch_ = std::string();
-  if (!connection.unsent.empty()) {
-    note_stall(connection);
+  if (!watch.unsent.empty()) {
+    note_stall(watch);
     return Progress::kWaiting;
   }
-  return connection.ended ? Progress::kClosed : Progress::kReady;
+  return watch.ended ? Progress::kClosed : Progress::kReady;
 }
 
 // A deadline that stays in the past would have us turn without end.
-void PumpLane::note_deadline(Connection& connection) {
+void PumpLane::note_deadline(Watch& watch) {
   constexpr milliseconds kSoonest{10};
-  const auto deadline = connection.source->deadline();
-  if (deadline && (!connection.noted || *connection.noted > *deadline))
-    note(connection, std::max(*deadline, std::chrono::steady_clock::now() + kSoonest));
+  const auto deadline = watch.source->deadline();
+  if (deadline && (!watch.noted || *watch.noted > *deadline))
+    note(watch, std::max(*deadline, std::chrono::steady_clock::now() + kSoonest));
 }
 
-void PumpLane::note_stall(Connection& connection) {
-  connection.progress = std::chrono::steady_clock::now();
-  note(connection, connection.progress + kStallLimit);
+void PumpLane::note_stall(Watch& watch) {
+  watch.progress = std::chrono::steady_clock::now();
+  note(watch, watch.progress + kStallLimit);
 }
 
-void PumpLane::note(Connection& connection, MonoTime when) {
-  if (connection.noted && *connection.noted <= when) return;
-  connection.noted = when;
-  due_.push_back({when, connection.id});
+void PumpLane::note(Watch& watch, MonoTime when) {
+  if (watch.noted && *watch.noted <= when) return;
+  watch.noted = when;
+  due_.push_back({when, watch.id});
   std::push_heap(due_.begin(), due_.end(), std::greater<>());
 }
 
@@ -313,53 +328,63 @@ void PumpLane::run_deadlines() {
     const Due due = due_.front();
     std::pop_heap(due_.begin(), due_.end(), std::greater<>());
     due_.pop_back();
-    auto found = connections_.find(due.id);
-    if (found == connections_.end() || found->second->noted != due.when) continue;
-    Connection& connection = *found->second;
-    connection.noted.reset();
-    if (!connection.unsent.empty()) {
-      connection.woken = true;  // whatever was due is looked at when the socket has room again
-      if (now >= connection.progress + kStallLimit) {
-        close(connection);
+    auto found = watches_.find(due.id);
+    if (found == watches_.end() || found->second->noted != due.when) continue;
+    Watch& watch = *found->second;
+    watch.noted.reset();
+    if (watch.blocked) {
+      watch.woken = true;
+      continue;
+    }
+    if (!watch.unsent.empty()) {
+      watch.woken = true;  // whatever was due is looked at when the socket has room again
+      if (now >= watch.progress + kStallLimit) {
+        close(watch);
       } else {
-        note(connection, connection.progress + kStallLimit);
+        note(watch, watch.progress + kStallLimit);
       }
       continue;
     }
-    const auto deadline = connection.source->deadline();
+    const auto deadline = watch.source->deadline();
     if (deadline && *deadline > now) {  // it moved away meanwhile
-      note(connection, *deadline);
+      note(watch, *deadline);
     } else if (deadline) {
-      connection.woken = true;
-      enqueue(connection);
+      watch.woken = true;
+      enqueue(watch);
     }
   }
 }
 
-void PumpLane::enqueue(Connection& connection) {
-  if (std::exchange(connection.queued, true)) return;
-  ready_.push_back(&connection);
+void PumpLane::enqueue(Watch& watch) {
+  if (std::exchange(watch.queued, true)) return;
+  if (!watch.group) return ready_.push_back(&watch);
+  watch.group->ready.push_back(&watch);
+  queue_group(*watch.group);
 }
 
-void PumpLane::close(Connection& connection) {
-  auto topic = topics_.find(connection.topic);
-  std::vector<Connection*>& others = topic->second;
-  others.back()->place = connection.place;
-  std::swap(others[connection.place], others.back());
+bool PumpLane::can_ask(const Watch& watch) { return watch.unsent.empty() && !watch.blocked; }
+
+void PumpLane::close(Watch& watch) {
+  auto topic = topics_.find(watch.topic);
+  std::vector<Watch*>& others = topic->second;
+  others.back()->place = watch.place;
+  std::swap(others[watch.place], others.back());
   others.pop_back();
   if (others.empty()) topics_.erase(topic);
-  connection.channel.close();  // leaves epoll by being closed
-  connection.closed = true;
+  watch.channel.close();  // leaves epoll by being closed
+  watch.closed = true;
+  if (watch.group && --watch.group->watches == 0) empty_groups_ = true;
+  if (!watch.group) connections_.fetch_sub(1, std::memory_order_relaxed);
   {
     Lock lock(mutex_);
-    auto watched = watched_.find(connection.topic);
+    auto watched = watched_.find(watch.topic);
     if (--watched->second == 0) watched_.erase(watched);
   }
   size_.fetch_sub(1, std::memory_order_relaxed);
-  const auto owner = connections_.find(connection.id);
+  const auto owner = watches_.find(watch.id);
   owner->second->source.reset();
   closed_.push_back(std::move(owner->second));
-  connections_.erase(owner);
+  watches_.erase(owner);
 }
 
 void PumpLane::close_all() {
@@ -368,17 +393,21 @@ void PumpLane::close_all() {
     Lock lock(mutex_);
     arrived.swap(arrived_);
   }
-  for (PumpItem& item : arrived) register_connection(std::move(item));
-  while (!connections_.empty()) {
-    Connection& connection = *connections_.begin()->second;
-    if (flush(connection) == Progress::kReady && connection.chunked) {
+  for (PumpItem& item : arrived) register_watch(std::move(item));
+  while (!watches_.empty()) {
+    Watch& watch = *watches_.begin()->second;
+    if (watch.group) {
+      watch.group->session->finish(watch.stream, true);
+    } else if (flush(watch) == Progress::kReady && watch.chunked) {
       size_t took = 0;
-      connection.channel.write(kLastChunk, took);
+      watch.channel.write(kLastChunk, took);
     }
-    close(connection);
+    close(watch);
   }
   ready_.clear();
   closed_.clear();
+  ready_groups_.clear();
+  groups_.clear();
 }
 
 Result<std::unique_ptr<PumpImpl>> PumpImpl::start(size_t max_lanes) {
@@ -401,11 +430,19 @@ size_t PumpImpl::size() const {
   return size;
 }
 
+size_t PumpImpl::connections() const {
+  Lock lock(mutex_);
+  size_t count = 0;
+  for (const auto& lane : lanes_) count += lane->connections();
+  return count;
+}
+
 // The lane with the fewest connections, or a new one.
 PumpLane& PumpImpl::choose() {
+  const auto load = [](const auto& lane) { return std::max(lane->size(), lane->sessions * kSessionLoad); };
   const auto fewest = std::min_element(lanes_.begin(), lanes_.end(),
-                                       [](const auto& a, const auto& b) { return a->size() < b->size(); });
-  if ((*fewest)->size() < kLaneFull || lanes_.size() == max_lanes_ || stopped_) return **fewest;
+                                       [&](const auto& a, const auto& b) { return load(a) < load(b); });
+  if (load(*fewest) < kLaneFull || lanes_.size() == max_lanes_ || stopped_) return **fewest;
   auto lane = PumpLane::start();
   if (!lane.ok()) {
     log::warn("http", "watches share fewer threads than they could", {{"error", lane.status()}});
@@ -415,9 +452,21 @@ PumpLane& PumpImpl::choose() {
   return *lanes_.back();
 }
 
+PumpLane& PumpImpl::lane_for(Http2Session& session) {
+  if (Http2Watcher* chosen = session.watcher()) return static_cast<PumpLane&>(*chosen);
+  PumpLane& lane = choose();
+  ++lane.sessions;
+  session.set_watcher(&lane);
+  return lane;
+}
+
 void PumpImpl::attach(PumpItem item) {
-  Lock lock(mutex_);
-  choose().attach(std::move(item));
+  PumpLane* lane = nullptr;
+  {
+    Lock lock(mutex_);
+    lane = &(item.session ? lane_for(*item.session) : choose());
+  }
+  lane->attach(std::move(item));
 }
 
 void PumpImpl::stop() {

@@ -19,21 +19,11 @@ namespace {
 
 constexpr size_t kReadSize = 32 << 10;
 constexpr size_t kWindow = 64 << 10;  // of a body that is made while it is sent: four TLS records
-constexpr size_t kMaxDiscard = 16 << 20;  // read over from a client that still sends what was refused
-constexpr seconds kLingerTime{5};
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
 // A method that only reads does not wait for the disk.
 bool only_reads(std::string_view method) { return method == "GET" || method == "HEAD" || method == "OPTIONS"; }
-
-bool may_have_body(int status) { return status >= 200 && status != 204 && status != 304; }
-
-// How the body is framed is our business, whatever a handler that passes on a response says.
-bool frames_message(std::string_view name) {
-  return equal_fold(name, "Content-Length") || equal_fold(name, "Transfer-Encoding") ||
-         equal_fold(name, "Connection") || equal_fold(name, "Keep-Alive");
-}
 
 std::string begin_head(Response& response) {
   std::erase_if(response.headers, [](const auto& header) { return frames_message(header.first); });
@@ -44,10 +34,7 @@ std::string begin_head(Response& response) {
 }
 
 std::string plain_head(Response& response, bool is_head, bool http10, bool close) {
-  std::string length = fmt::to_string(response.body_size());
-  if (is_head && response.body_size() == 0) {  // a handler may know it without having the body
-    if (auto given = find_header(response.headers, "Content-Length"); !given.empty()) length = given;
-  }
+  const std::string length = body_length(response, is_head);
   std::string head = begin_head(response);
   if (may_have_body(response.status)) append_header(head, "Content-Length", length);
   if (close) append_header(head, "Connection", "close");
@@ -133,6 +120,7 @@ void ServerImpl::shake_hands(Connection& connection) {
   }
   if (auto peer = verified_peer(connection.channel.ssl()))
     connection.peer = std::make_shared<const PeerCertificate>(std::move(*peer));
+  if (chose_http2(connection.channel.ssl())) return adopt_session(connection);
   connection.state = Connection::State::kReading;
   read_request(connection);
 }
@@ -196,6 +184,11 @@ void ServerImpl::dispatch(Connection& connection) {
   Request& request = job->taken.request;
   request.remote_address = connection.remote_address;
   if (connection.peer) request.peer = *connection.peer;
+  admit(job, true);
+}
+
+// `alone`: nothing else came with it that could be before its turn.
+void ServerImpl::admit(const JobPtr& job, bool alone) {
   enter_handler();
   switch (options_.gate ? ask_gate(job) : Gate::Verdict::kPass) {
     case Gate::Verdict::kWait:  // it may be over already
@@ -205,7 +198,7 @@ void ServerImpl::dispatch(Connection& connection) {
       break;
     case Gate::Verdict::kPass:
       // Where another poller takes what comes meanwhile, there is nobody whose turn it could be before.
-      if (only_reads(request.method) && ready_count_.load() == 0 && polling_.load() > 0) {
+      if (alone && only_reads(job->taken.request.method) && ready_count_.load() == 0 && polling_.load() > 0) {
         serve(*job);
       } else {
         queue(job);
@@ -273,8 +266,10 @@ void ServerImpl::wake_poller() {
 }
 
 void ServerImpl::serve(Job& job) {
-  if (job.waited && hung_up(job.connection.channel.fd())) {
-    return close(job.connection);
+  if (job.session) {
+    if (!job.session->is_open(job.stream)) return;
+  } else if (job.waited && hung_up(job.connection->channel.fd())) {
+    return close(*job.connection);
   }
   in_flight_.fetch_add(1, std::memory_order_relaxed);
   guarded(job.taken.request, job.response, [&] { handler_(job.taken.request, job.response); });
@@ -284,6 +279,7 @@ void ServerImpl::serve(Job& job) {
 
 void ServerImpl::answer(Job& job) {
   requests_.fetch_add(1, std::memory_order_relaxed);
+  if (job.session) return answer_stream(job);
   Response& response = job.response;
   if (response.takeover) return hand_over(job);
   const bool is_head = job.taken.request.method == "HEAD";
@@ -294,8 +290,8 @@ void ServerImpl::answer(Job& job) {
     response.source.reset();
   }
   std::string head = plain_head(response, is_head, job.taken.head.minor_version == 0, close_after);
-  if (!is_head) job.connection.source = std::move(response.source);
-  send(job.connection, std::move(head), is_head ? std::string() : std::move(response.body), close_after);
+  if (!is_head) job.connection->source = std::move(response.source);
+  send(*job.connection, std::move(head), is_head ? std::string() : std::move(response.body), close_after);
 }
 
 void ServerImpl::fill_error(int code, std::string_view message, Response& response) const {
@@ -390,22 +386,13 @@ void ServerImpl::sent(Connection& connection) {
   return arm(connection, EPOLLIN | EPOLLOUT);
 }
 
-// Reads over what a refused client still sends; closing at once would reset the connection and lose the answer.
 void ServerImpl::linger(Connection& connection) {
-  std::array<char, kReadSize> buffer;
-  while (connection.discarded < kMaxDiscard) {
-    const ssize_t n = ::recv(connection.channel.fd(), buffer.data(), buffer.size(), 0);  // beneath TLS
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-      return arm(connection, EPOLLIN);
-    }
-    if (n <= 0) break;
-    connection.discarded += static_cast<size_t>(n);
-  }
+  if (discard_input(connection.channel.fd(), connection.discarded)) return arm(connection, EPOLLIN);
   return close(connection);
 }
 
 void ServerImpl::hand_over(Job& job) {
-  const std::unique_ptr<Connection> owner(&job.connection);
+  const std::unique_ptr<Connection> owner(job.connection);
   Connection& connection = *owner;
   const Taken& taken = job.taken;
   Response& response = job.response;
@@ -416,7 +403,7 @@ void ServerImpl::hand_over(Job& job) {
   const bool only_head = taken.request.method == "HEAD" && takeover->kind != Response::Takeover::Kind::kConnection;
   if (takeover->kind == Response::Takeover::Kind::kPump && !only_head) {
     pump_->attach({std::move(connection.channel), streamed_head(response, http10), takeover->topic,
-                   std::move(takeover->source), !http10});
+                   std::move(takeover->source), !http10, nullptr});
     return;
   }
   // std::function wants what it holds to be copyable.

@@ -19,7 +19,7 @@ namespace knarr::http {
 
 namespace {
 
-// What epoll tells of our own descriptors; of connections it tells their address.
+// What epoll tells of our own descriptors; of connections it tells their address, of sessions an odd number.
 constexpr uint64_t kListenerTag = 1, kTimerTag = 2, kStopTag = 3, kWakeTag = 4;
 
 constexpr int kAcceptBatch = 16, kMaxSpares = 62, kDefaultWriters = 16;
@@ -166,6 +166,8 @@ void ServerImpl::poll_loop(bool spare) {
       accept_some();
     } else if (event.data.u64 == kTimerTag) {
       sweep();
+    } else if (event.data.u64 & 1) {
+      drive_session(event.data.u64 >> 1);
     } else {
       drive(*static_cast<Connection*>(event.data.ptr));
     }
@@ -185,7 +187,8 @@ void ServerImpl::leave_handler() {
 }
 
 bool ServerImpl::full() const {
-  return connections_.load() + pump_->size() + streams_->size() >= options_.max_connections;
+  return connections_.load() + session_count_.load() + pump_->connections() + streams_->size() >=
+         options_.max_connections;
 }
 
 void ServerImpl::accept_some() {
@@ -313,6 +316,7 @@ void ServerImpl::sweep() {
       }
     }
   }
+  sweep_sessions(now, soonest);
   if (accept_paused_ && !stopping_) {
     if (full()) {
       soonest = std::min(soonest, now + std::chrono::nanoseconds(kAcceptPause).count());
@@ -344,6 +348,33 @@ void ServerImpl::shutdown_connections(bool only_idle) {
     if (!only_idle || connection->idle) ::shutdown(connection->channel.fd(), SHUT_RDWR);
 }
 
+template <typename Call>
+void ServerImpl::for_sessions(Call call) {
+  std::vector<std::shared_ptr<Http2Session>> sessions;
+  {
+    Lock lock(sessions_mutex_);
+    for (const auto& [id, session] : sessions_) sessions.push_back(session);
+  }
+  for (const auto& session : sessions) call(*session);
+}
+
+void ServerImpl::sweep_sessions(int64_t now, int64_t& soonest) {
+  if (session_count_.load() == 0) return;
+  for_sessions([&](Http2Session& session) {
+    if (session.deadline() <= now) session.expire(now);
+    soonest = std::min(soonest, session.deadline());
+  });
+}
+
+bool ServerImpl::wait_no_sessions(MonoTime deadline) {
+  Lock lock(sessions_mutex_);
+  while (!sessions_.empty()) {
+    if (std::chrono::steady_clock::now() >= deadline) return false;
+    sessions_changed_.wait_until(lock, deadline);
+  }
+  return true;
+}
+
 bool ServerImpl::wait_no_connections(MonoTime deadline) {
   Lock lock(registry_mutex_);
   while (!registry_.empty()) {
@@ -364,11 +395,14 @@ void ServerImpl::stop(milliseconds grace) {
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, listener_.get(), nullptr);
   ::shutdown(listener_.get(), SHUT_RDWR);  // refuses new ones at once; closed when no poller can be using it
   shutdown_connections(true);
+  for_sessions([](Http2Session& session) { session.go_away(); });
   pump_->stop();
   bool quiet = wait_no_connections(deadline);
+  quiet = wait_no_sessions(deadline) && quiet;
   quiet = streams_->wait_empty(deadline) && quiet;
   if (!quiet) {
     shutdown_connections(false);
+    for_sessions([](Http2Session& session) { session.shut_down(); });
     streams_->abort_all();
     if (!streams_->wait_empty(std::chrono::steady_clock::now() + kAbortPatience))
       log::warn("http", "a handler still holds a connection after the server stopped");
@@ -396,12 +430,15 @@ void ServerImpl::stop(milliseconds grace) {
     left = registry_;
   }
   for (Connection* connection : left) close(*connection);
+  for_sessions([](Http2Session& session) { session.close(); });
+  Lock lock(sessions_mutex_);
+  sessions_.clear();
 }
 
 Server::Stats ServerImpl::stats() const {
   Stats stats;
   stats.pumped = pump_->size();
-  stats.connections = connections_.load() + stats.pumped + streams_->size();
+  stats.connections = connections_.load() + session_count_.load() + pump_->connections() + streams_->size();
   stats.requests = requests_.load();
   stats.in_flight = in_flight_.load();
   return stats;

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "http/connection.h"
+#include "http/http2_session.h"
 #include "http/lanes.h"
 #include "http/pump.h"
 #include "http/stream.h"
@@ -30,8 +31,12 @@ class ServerImpl final : public Server {
   using Taken = RequestReader::Taken;
   // A request on its way to its answer.
   struct Job {
-    Job(Connection& c, Taken t) : connection(c), taken(std::move(t)) {}
-    Connection& connection;
+    Job(Connection& c, Taken t) : connection(&c), taken(std::move(t)) {}
+    Job(std::shared_ptr<Http2Session> s, int32_t id, Request r)
+        : session(std::move(s)), stream(id), taken{RequestHead(), std::move(r)} {}
+    Connection* connection = nullptr;
+    std::shared_ptr<Http2Session> session;  // instead of a connection: HTTP/2, and the stream in it
+    int32_t stream = 0;
     Taken taken;
     Response response;
     bool waited = false;
@@ -59,11 +64,25 @@ class ServerImpl final : public Server {
   void shutdown_connections(bool only_idle);
   bool wait_no_connections(MonoTime deadline);
 
+  void sweep_sessions(int64_t now, int64_t& soonest);
+  bool wait_no_sessions(MonoTime deadline);
+  template <typename Call>
+  void for_sessions(Call call);
+
+  // serve_http2.cpp: what happens on a connection of HTTP/2
+  void adopt_session(Connection& connection);
+  void drive_session(uint64_t id);
+  void close_session(Http2Session& session);
+  void dispatch(const std::shared_ptr<Http2Session>& session, Http2Session::Arrival& arrival, bool alone);
+  void answer_stream(Job& job);
+  void hand_over_stream(Job& job);
+
   // serve.cpp: what happens on a connection
   void drive(Connection& connection);
   void shake_hands(Connection& connection);
   void read_request(Connection& connection);
   void dispatch(Connection& connection);
+  void admit(const JobPtr& job, bool alone);
   Gate::Verdict ask_gate(const JobPtr& job);
   void resume(const JobPtr& job);
   void queue(const JobPtr& job);
@@ -104,6 +123,13 @@ class ServerImpl final : public Server {
   std::vector<Connection*> registry_ KNARR_GUARDED_BY(registry_mutex_);
   std::atomic<int64_t> next_sweep_{INT64_MAX};
   Mutex timer_mutex_;
+
+  // HTTP/2: epoll (edge-triggered) tells of them by their id.
+  mutable Mutex sessions_mutex_;
+  std::condition_variable_any sessions_changed_;
+  std::unordered_map<uint64_t, std::shared_ptr<Http2Session>> sessions_ KNARR_GUARDED_BY(sessions_mutex_);
+  uint64_t last_session_ KNARR_GUARDED_BY(sessions_mutex_) = 0;
+  std::atomic<size_t> session_count_{0};
 
   // Threads. The watchman lends a spare poller while all pollers wait inside handlers.
   std::vector<std::thread> pollers_;

@@ -21,7 +21,7 @@ namespace {
 constexpr char kCiphers[] = "ECDHE+AESGCM+AES128:ECDHE+AESGCM:ECDHE+CHACHA20:!aNULL";
 constexpr char kTls13Ciphers[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 constexpr unsigned char kAlpn[] = "\x08http/1.1";        // what we speak as a client
-constexpr unsigned char kServerAlpn[] = "\x08http/1.1";  // and as a server, best first
+constexpr unsigned char kServerAlpn[] = "\x02h2\x08http/1.1";  // and as a server, best first
 constexpr unsigned char kSessionContext[] = "knarr";
 
 template <auto Free>

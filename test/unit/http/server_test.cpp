@@ -376,7 +376,7 @@ TEST_CASE("TLS: sessions are resumed and keep the client's identity") {
   for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
     SSL_CTX* context = SSL_CTX_new(TLS_client_method());
     SSL_CTX_set_max_proto_version(context, version);
-    SSL_CTX_set_alpn_protos(context, reinterpret_cast<const unsigned char*>("\x02h2\x08http/1.1"), 12);
+    SSL_CTX_set_alpn_protos(context, reinterpret_cast<const unsigned char*>("\x08http/1.1"), 9);
     REQUIRE(SSL_CTX_use_certificate_chain_file(context, pki.client_crt.c_str()) == 1);
     REQUIRE(SSL_CTX_use_PrivateKey_file(context, pki.client_key.c_str(), SSL_FILETYPE_PEM) == 1);
     SSL_SESSION* session = nullptr;
