@@ -226,9 +226,9 @@ std::string aggregated(const Catalog& catalog, bool core) {
 }
 
 std::string root_paths(const Catalog& catalog) {
-  std::vector<std::string> paths = {"/.well-known/openid-configuration", "/api", "/apis", "/apis/", "/healthz", "/livez",
-                                    "/metrics", "/openapi/v2", "/openapi/v3", "/openapi/v3/", "/openid/v1/jwks", "/readyz",
-                                    "/version"};
+  std::vector<std::string> paths = {"/.well-known/openid-configuration", "/api", "/apis", "/apis/",
+                                    "/metrics", "/openapi/v2", "/openapi/v3", "/openapi/v3/", "/openid/v1/jwks", "/version"};
+  for (std::string& path : health_paths()) paths.push_back(std::move(path));
   for (const bool core : {true, false}) {
     for (const Group& group : groups(catalog, core)) {
       if (!core) paths.push_back(fmt::format("/apis/{}", group.name));
@@ -262,7 +262,7 @@ bool serve_discovery(const http::Request& request, http::Response& response, Doc
   if (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
   const bool top = path == "/api" || path == "/apis";
   std::function<std::string()> make;
-  bool one_of_groups = false;
+  bool one_of_groups = false, custom = false;
   if (path == "/" || path == "/index.html") {  // the same for whoever asks
     response.set_header("Content-Type", "application/json");
     response.body = documents.get("/", catalog.number(), [&] { return root_paths(catalog); })->text;
@@ -277,13 +277,15 @@ bool serve_discovery(const http::Request& request, http::Response& response, Doc
         one_of_groups = true;
       }
       for (const std::string_view version : group.versions)
-        if (path == (core ? fmt::format("/api/{}", version) : fmt::format("/apis/{}/{}", group.name, version)))
+        if (path == (core ? fmt::format("/api/{}", version) : fmt::format("/apis/{}/{}", group.name, version))) {
           make = [&, group, version] { return resource_list(catalog, group.name, version); };
+          custom = resources_of(catalog, group.name, version).front()->custom != nullptr;
+        }
     }
   }
   if (!make) return false;
-  const bool aggregator = path == "/apis" || one_of_groups;  // which looks at no method
-  const Status status = aggregator ? Status::OK() : request.method == "GET" ? check_route_accepts(request, Route::kObject) : method_not_allowed_error();
+  const bool any_method = path == "/apis" || one_of_groups || custom;
+  const Status status = any_method ? Status::OK() : request.method == "GET" ? check_route_accepts(request, Route::kObject) : method_not_allowed_error();
   if (!status.ok()) {
     answer_status(response, status);
     return true;

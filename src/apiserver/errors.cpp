@@ -117,10 +117,10 @@ Status not_supported_error(const schema::Resource& resource, std::string_view ac
 
 Status expired_error(std::string_view message) { return Status(410, reason::kExpired, std::string(message)); }
 
-Status too_large_revision_error(uint64_t wanted, uint64_t current) {
+Status too_large_revision_error(uint64_t wanted, uint64_t current, bool cached) {
   Status s(504, reason::kTimeout, fmt::format("Timeout: Too large resource version: {}, current: {}", wanted, current));
   Status::Details details;
-  details.retry_after_seconds = 1;
+  details.retry_after_seconds = cached ? 1 : 0;
   s.with_details(std::move(details));
   return s.with_cause({"ResourceVersionTooLarge", "Too large resource version", ""});
 }

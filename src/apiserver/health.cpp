@@ -115,6 +115,16 @@ void answer_report(const http::Request& request, http::Response& response, std::
 
 }  // namespace
 
+std::vector<std::string> health_paths() {
+  std::vector<std::string> out;
+  for (const auto& [endpoint, name] : {std::pair(kHealth, "/healthz"), std::pair(kLive, "/livez"), std::pair(kReady, "/readyz")}) {
+    out.emplace_back(name);
+    for (const Known& known : kKnown)
+      if (known.endpoints & endpoint) out.push_back(fmt::format("{}/{}", name, known.name));
+  }
+  return out;
+}
+
 bool serve_health(const http::Request& request, http::Response& response, const std::vector<Check>& checks) {
   const std::string_view path = request.path;
   const size_t slash = path.find('/', 1);

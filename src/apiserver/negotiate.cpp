@@ -21,14 +21,8 @@ namespace {
 constexpr std::string_view kProtobuf = "application/vnd.kubernetes.protobuf", kYaml = "application/yaml";
 constexpr size_t kMostClauses = 64;  // of an Accept header, that are looked at
 
-std::string_view supported(Forms forms) {
-  switch (forms) {
-    case Forms::kCustom: return "application/json, application/yaml";
-    case Forms::kStream: return "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
-    case Forms::kCustomStream: return "application/json;stream=watch";
-    default: return "application/json, application/yaml, application/vnd.kubernetes.protobuf";
-  }
-}
+constexpr std::string_view kSupported = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
+constexpr std::string_view kSupportedStreams = "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch";
 
 std::string_view trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
@@ -200,8 +194,9 @@ Result<Output> negotiate_output(const http::Request& request, Forms forms) {
     if (const auto aggregated = choose(clauses, forms, base)) return *aggregated;
   const auto chosen = choose(clauses, forms == Forms::kDiscovery ? Forms::kPlain : forms, base);
   const bool stream = forms == Forms::kStream || forms == Forms::kCustomStream;
-  if (chosen && !(stream && chosen->yaml)) return *chosen;
-  return not_acceptable_error(supported(forms));
+  if (!chosen) return not_acceptable_error(kSupported);
+  if (stream && chosen->yaml) return not_acceptable_error(kSupportedStreams);
+  return *chosen;
 }
 
 void fit_status(const http::Request& request, http::Response& response) {

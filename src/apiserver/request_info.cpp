@@ -71,6 +71,7 @@ RequestInfo read_request_info(const http::Request& request) {
 
   if (parts[at] == "watch" || parts[at] == "proxy") {  // /api/v1/watch/pods, an old way to say ?watch=1
     info.verb = parts[at++];
+    info.old_watch = info.verb == "watch";
     info.broken = at == parts.size();
     if (info.broken) return info;
   } else {

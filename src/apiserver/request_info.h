@@ -13,6 +13,7 @@ struct RequestInfo {
   std::string verb;               // get, list, watch, create, ...; "" for unknown methods; the lower-case method for other paths
   std::string group, version, ns, resource, subresource, name;
   bool in_namespace = false;      // the path is /namespaces/<ns>/<resource>...
+  bool old_watch = false;         // the path is /watch/...
   bool broken = false;            // nothing follows /watch or /proxy: upstream answers 500
   std::string rest;  // what follows the subresource: nodes/x/proxy/<rest>
 };

@@ -83,8 +83,8 @@ Result<DeleteParams> delete_params(const http::Request& request, RequestContext&
 // A watch on its way to a client: frames as the socket takes them.
 class WatchSource final : public http::PumpSource {
  public:
-  WatchSource(std::unique_ptr<Watch> watch, Renderer renderer, std::shared_ptr<AuditTrail> audit)
-      : watch_(std::move(watch)), renderer_(std::move(renderer)), audit_(std::move(audit)) {}
+  WatchSource(std::unique_ptr<Watch> watch, Renderer renderer, bool as_list, std::shared_ptr<AuditTrail> audit)
+      : watch_(std::move(watch)), renderer_(std::move(renderer)), as_list_(as_list), audit_(std::move(audit)) {}
 
   More next(std::string& out, size_t budget) override {
     thread_local std::vector<WatchItem> items;  // one for thousands of watches
@@ -92,7 +92,10 @@ class WatchSource final : public http::PumpSource {
     while (out.size() < end) {
       items.clear();
       const bool goes_on = watch_->next(kWatchBatch, items);
-      for (const WatchItem& item : items) renderer_.watch_frame(out, item);
+      for (const WatchItem& item : items) {
+        if (as_list_ && item.type != WatchType::kError) return More::kEnd;  // no event is a list: upstream ends there
+        renderer_.watch_frame(out, item);
+      }
       items.clear();  // holds no object longer
       if (!goes_on) return More::kEnd;
       if (watch_->idle()) return More::kIdle;
@@ -104,6 +107,7 @@ class WatchSource final : public http::PumpSource {
  private:
   std::unique_ptr<Watch> watch_;
   Renderer renderer_;
+  const bool as_list_;
   std::shared_ptr<AuditTrail> audit_;  // letting go of it records the end
 };
 
@@ -137,6 +141,12 @@ bool is_builtin_group(std::string_view group) {
   return std::any_of(all.begin(), all.end(), [&](const schema::Resource& r) { return r.group == group; });
 }
 
+// What upstream's handler of custom resources says of a collection's path with a method that is not for it.
+Status refuse_custom(const schema::Resource& resource, const RequestInfo& info) {
+  if (resource.namespaced && info.ns.empty()) return path_not_found_error();
+  return not_supported_error(resource, info.verb);
+}
+
 // What the path names, if it is served and has that verb.
 Result<Target> find_target(const schema::Registry& registry, const RequestInfo& info) {
   Target target;
@@ -147,6 +157,16 @@ Result<Target> find_target(const schema::Registry& registry, const RequestInfo& 
   target.ns = resource.namespaced ? std::string_view(info.ns) : std::string_view();
   target.name = info.name;
   if (!resource.namespaced && info.in_namespace) return path_not_found_error();
+  if (info.verb == "watch" && resource.storage_name == "componentstatuses") {
+    if (info.old_watch) return path_not_found_error();
+    Status status(405, reason::kMethodNotAllowed, "watch is not supported on resources of kind \"componentstatuses\"");
+    Status::Details details;
+    details.kind = resource.plural;
+    return status.with_details(std::move(details));
+  }
+  if (info.old_watch && (!info.subresource.empty() || (resource.namespaced && info.ns.empty() && !info.name.empty())))
+    return path_not_found_error();
+  if (resource.custom && info.name.empty() && !contains(resource.verbs, info.verb)) return refuse_custom(resource, info);
   const bool across = info.verb == "list" || info.verb == "watch";
   // Paths that lead nowhere: an object's without its namespace, or of a resource whose objects are only sent.
   if (!info.name.empty() && !across) {
@@ -170,7 +190,8 @@ Result<Target> find_target(const schema::Registry& registry, const RequestInfo& 
   if (resource.namespaced && info.ns.empty() && !across)
     return resource.custom ? path_not_found_error() : method_not_allowed_error();
   if (info.verb == "create" && info.subresource.empty() && !info.name.empty()) return method_not_allowed_error();
-  if ((info.verb == "update" || info.verb == "patch") && info.name.empty()) return method_not_allowed_error();
+  if ((info.verb == "update" || info.verb == "patch") && info.name.empty())
+    return resource.custom ? bad_request("name must be provided") : method_not_allowed_error();
   return target;
 }
 
@@ -192,8 +213,8 @@ class ResourceRequest {
     const Forms forms = exchange_.info.verb == "watch" ? (plain_only ? Forms::kCustomStream : Forms::kStream)
                                                        : (plain_only ? Forms::kCustom : Forms::kMeta);
     const std::string& verb = exchange_.info.verb;
-    if (request_.method == "HEAD") return method_not_allowed_error();
     if (!plain_only) {
+      if (request_.method == "HEAD") return method_not_allowed_error();
       if (verb == "patch" && !takes_patch(media_type(request_.header("Content-Type")))) return unknown_patch();
       KNARR_RETURN_IF_ERROR(check_route_accepts(request_, verb == "list" || verb == "watch" ? Route::kCollection : Route::kObject));
     }
@@ -246,9 +267,10 @@ class ResourceRequest {
     const std::string_view text = request_.param("resourceVersion").value_or("");
     if (text.empty()) return Status::OK();
     const auto wanted = parse_revision(text);
-    if (!wanted.ok()) return late_revision_error(wanted.status());
+    const bool cached = is_cached(*target_.resource);
+    if (!wanted.ok()) return cached ? late_revision_error(wanted.status()) : wanted.status();
     const store::Revision current = rest_.store().revision();
-    return *wanted > current ? too_large_revision_error(*wanted, current) : Status::OK();
+    return *wanted > current ? too_large_revision_error(*wanted, current, cached) : Status::OK();
   }
 
   Status unknown_patch() {
@@ -319,7 +341,7 @@ class ResourceRequest {
     output_.pretty = false;
     response_.set_header("Content-Type",
                          output_.protobuf ? fmt::format("{};stream=watch", output_.content_type()) : "application/json");
-    response_.pump(topic, std::make_unique<WatchSource>(std::move(watch), renderer(), exchange_.audit));
+    response_.pump(topic, std::make_unique<WatchSource>(std::move(watch), renderer(), output_.shape == Shape::kPartialList, exchange_.audit));
     return Status::OK();
   }
 

@@ -5,6 +5,7 @@
 
 #include <charconv>
 
+#include "component_statuses.h"
 #include "knarr/codec/base64.h"
 #include "knarr/schema/machinery.h"
 #include "list_body.h"
@@ -65,6 +66,8 @@ Result<Continue> decode_continue(std::string_view text, std::string_view prefix)
   return out;
 }
 
+bool is_component_status(const schema::Resource& resource) { return resource.storage_name == "componentstatuses"; }
+
 int64_t unix_seconds(WallTime time) {
   return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
 }
@@ -79,6 +82,8 @@ Result<store::Revision> parse_revision(std::string_view text) {
         fmt::format("invalid resource version: resourceVersion: Invalid value: \"{}\": {}", text, go_number_error("ParseUint", text)));
   return value;
 }
+
+bool is_cached(const schema::Resource& resource) { return resource.storage_name != "events"; }
 
 Status late_revision_error(const Status& error) {
   return Status(500, "", error.message().substr(error.message().find("resourceVersion:")));
@@ -109,6 +114,15 @@ const schema::Registry& Rest::registry() const { return impl_->registry; }
 
 Result<Answer> Rest::get(RequestContext&, const Target& target) {
   Answer answer;
+  if (is_component_status(*target.resource)) {
+    for (const store::ObjectPtr& object : component_statuses())
+      if (object->key == target.name) answer.object = object;
+    if (answer.object) return answer;
+    Status::Details details;
+    details.name = target.name;
+    details.kind = "componentstatus";
+    return Status(404, reason::kNotFound, fmt::format("componentstatus \"{}\" not found", target.name)).with_details(std::move(details));
+  }
   answer.object = Presenter(impl_->registry, *target.resource)(
       impl_->store->get(impl_->id(*target.resource), object_key(target.ns, target.name)));
   if (!answer.object) return not_found_error(*target.resource, target.name);
@@ -159,6 +173,14 @@ Result<ListAnswer> Rest::list(RequestContext& context, const Target& target, con
   KNARR_RETURN_IF_ERROR(validate_list_params(params, false));
   if (target.resource->storage_name == "events") impl_->event_expiry.sweep_if_due();
   KNARR_ASSIGN(const Selection selection, Selection::make(target, params));
+  if (is_component_status(*target.resource)) {
+    ListAnswer answer;
+    answer.resource = target.resource;
+    answer.revision = impl_->store->revision();
+    for (const store::ObjectPtr& object : component_statuses())
+      if (selection.matches(*object)) answer.objects.push_back(object);
+    return answer;
+  }
   store::ListOptions options;
   options.prefix = selection.prefix();
   const bool continued = !params.continue_token.empty();
@@ -176,7 +198,7 @@ Result<ListAnswer> Rest::list(RequestContext& context, const Target& target, con
   } else if (!params.resource_version.empty()) {
     KNARR_ASSIGN(const store::Revision wanted, parse_revision(params.resource_version));
     const store::Revision current = impl_->store->revision();
-    if (wanted > current) return too_large_revision_error(wanted, current);
+    if (wanted > current) return too_large_revision_error(wanted, current, is_cached(*target.resource));
     const bool legacy_exact = params.resource_version_match.empty() && params.limit > 0 && wanted > 0;
     if (params.resource_version_match == "Exact" || legacy_exact) options.at = wanted;
   }

@@ -99,8 +99,12 @@ std::string unstored_text(const Encoded& encoded, std::string_view digits);
 // The store's answer to a commit, as the API words it.
 Status commit_error(const Status& status, const schema::Resource& resource, std::string_view name);
 
+// Why an object of this name is not the one that the URL names.
+std::string other_name(std::string_view name, std::string_view of_url);
 // A resourceVersion of a client; BadRequest when it is no number.
 Result<store::Revision> parse_revision(std::string_view text);
+// Whether upstream answers from its cache, which all but Events have.
+bool is_cached(const schema::Resource& resource);
 // That error where upstream finds out late, and says it without a reason: of a watch and of one object.
 Status late_revision_error(const Status& error);
 

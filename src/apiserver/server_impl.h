@@ -78,6 +78,7 @@ void compress(const http::Request& request, http::Response& response);  // large
 
 // Paths that are no resources. False: not one of theirs.
 bool serve_health(const http::Request& request, http::Response& response, const std::vector<Check>& checks);
+std::vector<std::string> health_paths();  // of each check that every server has
 std::string version_json(std::string_view suffix);
 bool serve_discovery(const http::Request& request, http::Response& response, Documents& documents,
                      const schema::Catalog& catalog, std::string_view external_address);

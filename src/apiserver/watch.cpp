@@ -191,7 +191,7 @@ Result<std::unique_ptr<Watch>> make_watch(const Rest::Impl& rest, const Target& 
   watch->set_timeout(params.timeout_seconds);
   watch->set_bookmarks(params.allow_watch_bookmarks);
   if (future && params.send_initial_events.value_or(false)) {
-    watch->fail(too_large_revision_error(since, rest.store->revision()));
+    watch->fail(too_large_revision_error(since, rest.store->revision(), true));
     return std::unique_ptr<Watch>(std::move(watch));
   }
   // The cursor comes first, so that no event falls between the state and the stream.

@@ -25,7 +25,8 @@ Status invalid_error(std::string_view group, std::string_view kind, std::string_
 Status invalid_error(const schema::Resource& resource, std::string_view name, std::vector<Cause> causes);
 Status not_supported_error(const schema::Resource& resource, std::string_view action);  // 405
 Status expired_error(std::string_view message);
-Status too_large_revision_error(uint64_t wanted, uint64_t current);
+// `cached`: of a resource that upstream answers from its cache, which may be there in a second.
+Status too_large_revision_error(uint64_t wanted, uint64_t current, bool cached);
 Status unsupported_media_type_error(std::string_view supported);
 Status not_acceptable_error(std::string_view supported);
 Status path_not_found_error();
