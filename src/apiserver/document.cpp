@@ -94,11 +94,22 @@ void set_finalizers(json::Value& object, const std::vector<std::string>& finaliz
 
 bool is_deleting(const json::Value& object) { return !meta_string(object, "deletionTimestamp").empty(); }
 
+// Version 4, of random numbers.
 std::string new_uid() {
   auto& engine = random_engine();
-  const uint64_t a = engine(), b = engine();
-  return fmt::format("{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}", a >> 32, (a >> 16) & 0xffff, a & 0xfff,
-                     0x8000 | ((b >> 48) & 0x3fff), b & 0xffffffffffffULL);
+  std::string out(36, '-');
+  uint64_t bits = 0;
+  size_t left = 0;  // hexadecimal digits in bits
+  for (size_t i = 0; i < out.size(); ++i) {
+    if (i == 8 || i == 13 || i == 18 || i == 23) continue;
+    if (left == 0) bits = engine(), left = 16;
+    uint64_t digit = bits & 15;
+    if (i == 14) digit = 4;
+    if (i == 19) digit = 8 | (digit & 3);
+    out[i] = "0123456789abcdef"[digit];
+    bits >>= 4, --left;
+  }
+  return out;
 }
 
 uint64_t random_number() { return random_engine()(); }
@@ -116,8 +127,8 @@ namespace {
 Encoded encode_metadata(std::string prefix, const json::Value& object) {
   Encoded out;
   std::string& text = out.text;
-  text.reserve(1024);
   text = std::move(prefix);
+  text.reserve(4096);  // most fit; what is kept of it is copied
   text += "\"metadata\":{";
   const json::Value* metadata = json::find(object, "metadata");
   for (std::string_view key : kMetaOrder) {

@@ -12,6 +12,8 @@
 #include <cstring>
 #include <set>
 
+#include "codec/plain_text.h"
+
 namespace knarr::json {
 
 namespace {
@@ -157,7 +159,9 @@ bool may_have_duplicates(std::string_view text) {
       case '"': {
         size_t end = i + 1;
         bool escaped = false;
-        for (; end < text.size() && text[end] != '"'; ++end) {
+        for (;; ++end) {
+          end += plain_prefix(text.substr(std::min(end, text.size())));
+          if (end >= text.size() || text[end] == '"') break;
           if (text[end] == '\\') escaped = true, ++end;
         }
         if (expects_key && escaped) return true;

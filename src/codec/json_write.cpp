@@ -1,10 +1,10 @@
 // Values as text: compact, or indented as kubectl shows them.
 #include <fmt/format.h>
 
-#include <array>
 #include <charconv>
 #include <cmath>
 
+#include "codec/plain_text.h"
 #include "knarr/codec/json.h"
 
 namespace knarr::json {
@@ -78,19 +78,13 @@ void append_indented(std::string& out, const Value& value, size_t indent) {
 
 void append_quoted(std::string& out, std::string_view text) {
   static constexpr char kHex[] = "0123456789abcdef";
-  static constexpr auto kEscaped = [] {
-    std::array<bool, 256> escaped{};
-    for (int c = 0; c < 0x20; ++c) escaped[static_cast<size_t>(c)] = true;
-    escaped['"'] = escaped['\\'] = true;
-    return escaped;
-  }();
   out += '"';
-  size_t start = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    if (!kEscaped[c]) continue;
-    out.append(text, start, i - start);
-    start = i + 1;
+  for (;;) {
+    const size_t plain = plain_prefix(text);
+    out.append(text, 0, plain);
+    if (plain == text.size()) break;
+    const auto c = static_cast<unsigned char>(text[plain]);
+    text.remove_prefix(plain + 1);
     out += '\\';
     switch (c) {
       case '"':
@@ -118,7 +112,6 @@ void append_quoted(std::string& out, std::string_view text) {
         out += kHex[c & 15];
     }
   }
-  out.append(text, start, text.size() - start);
   out += '"';
 }
 
