@@ -1,20 +1,19 @@
 // Subresources that connect a client to a pod's node: log, exec, attach, portforward.
 //
-// All of them take the client's connection over, so that no worker waits for a node: the answer's head is written by
-// hand once the node has answered.
+// All of them answer on a thread of their own, so that no worker waits for a node; those that are upgraded take the
+// client's connection over.
 #include <fmt/format.h>
-#include <poll.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <thread>
+#include <functional>
+#include <optional>
 
 #include "knarr/apiserver/document.h"
 #include "knarr/codec/base64.h"
 #include "knarr/http/client.h"
 #include "knarr/http/websocket.h"
-#include "knarr/linux/fd.h"
 #include "connect_impl.h"
 
 namespace knarr::apiserver {
@@ -45,6 +44,8 @@ Result<NodeAddress> find_node(Rest& rest, const std::string& name) {
   return address;
 }
 
+namespace {
+
 std::string_view reason_phrase(int code) {
   switch (code) {
     case 101:
@@ -65,6 +66,8 @@ std::string_view reason_phrase(int code) {
       return "Status";
   }
 }
+
+}  // namespace
 
 void write_answer(http::Stream& stream, int code, std::string_view content_type, std::string_view body) {
   (void)stream.write(
@@ -96,21 +99,11 @@ Result<std::shared_ptr<http::Client>> client_of_node(Rest& rest, NodeProxy* node
   return nodes->client(address);
 }
 
-HangupWatch::HangupWatch(int client_fd, std::shared_ptr<http::Client::Cancel> cancel) {
-  auto pipe = linux::make_pipe();
-  if (!pipe.ok()) return;  // then a client that left is noticed at the next line
-  stop_ = std::move(pipe->write);
-  thread_ = std::thread([client_fd, cancel = std::move(cancel), stopped = std::move(pipe->read)] {
-    std::array<pollfd, 2> fds = {{{client_fd, POLLRDHUP, 0}, {stopped.get(), 0, 0}}};
-    while (::poll(fds.data(), fds.size(), -1) < 0 && errno == EINTR) {
-    }
-    if (fds[0].revents != 0) cancel->cancel();
-  });
-}
-
-HangupWatch::~HangupWatch() {
-  stop_.reset();  // the thread sees POLLHUP
-  if (thread_.joinable()) thread_.join();
+void reply_status(http::Reply& reply, const Status& status) {
+  const std::string body = status_json(status);
+  if (reply.begin(status.code(), {{"Content-Type", "application/json"}, {"Content-Length", std::to_string(body.size())}}).ok())
+    (void)reply.write(body);
+  reply.end();
 }
 
 namespace {
@@ -221,32 +214,31 @@ Status node_error(int code, const std::string& text, std::string_view pod) {
                 message.empty() ? "an error on the server has prevented the request from succeeding" : message);
 }
 
-// Where a log goes once the node has begun to send it.
+// Where a log goes.
 class LogSink {
  public:
   virtual ~LogSink() = default;
+  // Once the node has begun to send it; write and end follow.
   virtual bool begin() = 0;
   virtual bool write(std::string_view data) = 0;
   virtual void end() = 0;  // that it was all
+  virtual void refuse(const Status& status) = 0;  // instead of begin
+  virtual void on_gone(std::function<void()> gone) = 0;
 };
 
-class ChunkedLog : public LogSink {
+class PlainLog : public LogSink {
  public:
-  explicit ChunkedLog(http::Stream& client) : client_(client) {}
+  explicit PlainLog(http::Reply& client) : client_(client) {}
   bool begin() override {
-    return client_
-        .write(
-            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\nCache-Control: no-cache, "
-            "private\r\nConnection: close\r\n\r\n")
-        .ok();
+    return client_.begin(200, {{"Content-Type", "text/plain"}, {"Cache-Control", "no-cache, private"}}).ok();
   }
-  bool write(std::string_view data) override {
-    return data.empty() || client_.write(fmt::format("{:x}\r\n{}\r\n", data.size(), data)).ok();
-  }
-  void end() override { (void)client_.write("0\r\n\r\n"); }
+  bool write(std::string_view data) override { return client_.write(data).ok(); }
+  void end() override { client_.end(); }
+  void refuse(const Status& status) override { reply_status(client_, status); }
+  void on_gone(std::function<void()> gone) override { client_.on_gone(std::move(gone)); }
 
  private:
-  http::Stream& client_;
+  http::Reply& client_;
 };
 
 // A message for each piece, as bytes or in base64; the first one, without any, says that the log is there.
@@ -254,8 +246,8 @@ class WebSocketLog : public LogSink {
  public:
   static constexpr std::string_view kBinary = "binary.k8s.io", kBase64 = "base64.binary.k8s.io";
 
-  WebSocketLog(std::unique_ptr<http::Stream>& client, http::WebSocketHandshake handshake)
-      : client_(client), handshake_(std::move(handshake)), base64_(handshake_.protocol == kBase64) {}
+  WebSocketLog(std::unique_ptr<http::Stream> client, http::WebSocketHandshake handshake)
+      : client_(std::move(client)), fd_(client_->fd()), handshake_(std::move(handshake)), base64_(handshake_.protocol == kBase64) {}
   bool begin() override {
     auto socket = http::WebSocket::accept(std::move(client_), "", handshake_);
     if (!socket.ok()) return false;
@@ -267,23 +259,25 @@ class WebSocketLog : public LogSink {
     return socket_->write(http::WebSocket::Type::kBinary, data).ok();
   }
   void end() override { (void)socket_->close(); }
+  void refuse(const Status& status) override { write_status(*client_, status); }
+  void on_gone(std::function<void()> gone) override { hangup_.emplace(fd_, std::move(gone)); }
 
  private:
-  std::unique_ptr<http::Stream>& client_;  // taken when it begins
+  std::unique_ptr<http::Stream> client_;  // taken when it begins
+  const int fd_;
   const http::WebSocketHandshake handshake_;
   const bool base64_;
   std::unique_ptr<http::WebSocket> socket_;
+  std::optional<http::HangupWatch> hangup_;  // ends before the socket does
 };
 
-void relay_log(http::Client& node, const http::ClientRequest& wanted, bool follow, const std::string& pod,
-               http::Stream& client, LogSink& sink) {
+void relay_log(http::Client& node, const http::ClientRequest& wanted, bool follow, const std::string& pod, LogSink& sink) {
   bool begun = false;
   int code = 0;
   std::string error_text;
   constexpr size_t kMaxErrorText = 64 * 1024;
   const auto cancel = http::Client::make_cancel();
-  std::optional<HangupWatch> watch;
-  if (follow) watch.emplace(client.fd(), cancel);
+  if (follow) sink.on_gone([cancel] { cancel->cancel(); });
   const Status status = node.stream(
       wanted,
       [&](const http::ClientResponse& head) {
@@ -301,9 +295,9 @@ void relay_log(http::Client& node, const http::ClientRequest& wanted, bool follo
   if (begun) {
     if (status.ok()) sink.end();  // else the client sees that something is missing
   } else if (!status.ok()) {
-    write_status(client, status);
+    sink.refuse(status);
   } else {
-    write_status(client, node_error(code, error_text, pod));
+    sink.refuse(node_error(code, error_text, pod));
   }
 }
 
@@ -327,19 +321,17 @@ Status serve_log(Rest& rest, NodeProxy* nodes, const Document& pod, Exchange& ex
   http::ClientRequest wanted;
   wanted.target = fmt::format("/containerLogs/{}/{}/{}{}", ns, name, container, query);
   const bool follow = request.flag("follow");
-  std::optional<http::WebSocketHandshake> handshake;
   if (http::is_websocket_upgrade(request)) {
-    KNARR_ASSIGN(handshake, http::websocket_handshake(request, {WebSocketLog::kBinary, WebSocketLog::kBase64}));
+    KNARR_ASSIGN(auto handshake, http::websocket_handshake(request, {WebSocketLog::kBinary, WebSocketLog::kBase64}));
+    exchange.response.take_over([client, wanted, follow, name, handshake](std::unique_ptr<http::Stream> stream, std::string) {
+      WebSocketLog sink(std::move(stream), handshake);
+      relay_log(*client, wanted, follow, name, sink);
+    });
+    return Status::OK();
   }
-  exchange.response.take_over([client, wanted, follow, name, handshake](std::unique_ptr<http::Stream> stream, std::string) {
-    http::Stream& raw = *stream;
-    if (handshake) {
-      WebSocketLog sink(stream, *handshake);
-      relay_log(*client, wanted, follow, name, raw, sink);
-    } else {
-      ChunkedLog sink(raw);
-      relay_log(*client, wanted, follow, name, raw, sink);
-    }
+  exchange.response.reply([client, wanted, follow, name](http::Reply& reply) {
+    PlainLog sink(reply);
+    relay_log(*client, wanted, follow, name, sink);
   });
   return Status::OK();
 }

@@ -4,10 +4,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <thread>
 
 #include "knarr/http/client.h"
-#include "knarr/linux/fd.h"
 #include "server_impl.h"
 
 namespace knarr::apiserver {
@@ -15,7 +13,6 @@ namespace knarr::apiserver {
 // A whole answer, after which the connection ends; and an error as one.
 void write_answer(http::Stream& stream, int code, std::string_view content_type, std::string_view body);
 void write_status(http::Stream& stream, const Status& status);
-std::string_view reason_phrase(int code);
 
 // Passes an upgrade request on, and what follows it both ways.
 void relay_upgrade(http::Client& node, const http::ClientRequest& wanted, http::Stream& client, std::string_view early);
@@ -24,18 +21,8 @@ void relay_upgrade(http::Client& node, const http::ClientRequest& wanted, http::
 Result<NodeAddress> find_node(Rest& rest, const std::string& name);
 Result<std::shared_ptr<http::Client>> client_of_node(Rest& rest, NodeProxy* nodes, const std::string& node);
 
-// Cancels a stream from a node when the client that it is for goes away while nothing flows. Its thread ends with it.
-class HangupWatch {
- public:
-  HangupWatch(int client_fd, std::shared_ptr<http::Client::Cancel> cancel);
-  ~HangupWatch();
-  HangupWatch(const HangupWatch&) = delete;
-  HangupWatch& operator=(const HangupWatch&) = delete;
-
- private:
-  linux::UniqueFd stop_;
-  std::thread thread_;
-};
+// An error as the whole answer.
+void reply_status(http::Reply& reply, const Status& status);
 
 // pods/proxy, services/proxy and nodes/proxy.
 Status serve_proxy(Rest& rest, NodeProxy* nodes, const Target& target, Exchange& exchange);

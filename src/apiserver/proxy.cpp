@@ -211,7 +211,7 @@ http::ClientRequest request_for(const http::Request& request, std::string target
 // The answer on its way back: head first, then the body as it comes, unless it is a page whose links are rewritten.
 class Passing {
  public:
-  Passing(http::Stream& client, const ProxyPlace& place, bool head_only) : client_(client), place_(place), head_only_(head_only) {}
+  Passing(http::Reply& client, const ProxyPlace& place) : client_(client), place_(place) {}
 
   bool begun() const { return begun_; }
 
@@ -231,54 +231,41 @@ class Passing {
   void end() {
     if (rewrite_) {
       const std::string page = rewrite_html(page_, place_);
-      if (write_head(page.size()) && !head_only_) (void)client_.write(page);
-    } else if (chunked_) {
-      (void)client_.write("0\r\n\r\n");
+      if (write_head(page.size())) (void)client_.write(page);
     }
+    client_.end();
   }
 
  private:
   bool write_head(std::optional<size_t> size) {
     begun_ = true;
-    std::string text = fmt::format("HTTP/1.1 {} {}\r\n", head_.status, reason_phrase(head_.status));
-    bool sized = size.has_value();
+    http::Headers headers;
     for (const auto& [name, value] : head_.headers) {
       const std::string lower = media_type(name);
-      if (is_hop_by_hop(lower)) continue;
-      if (lower == "content-length") {
-        if (size) continue;
-        sized = true;
-      }
-      text.append(name).append(": ").append(lower == "location" ? rewrite_url(value, place_) : value).append("\r\n");
+      if (is_hop_by_hop(lower) || (size && lower == "content-length")) continue;
+      headers.emplace_back(name, lower == "location" ? rewrite_url(value, place_) : value);
     }
-    if (size) text += fmt::format("Content-Length: {}\r\n", *size);
-    const bool bodiless = head_only_ || head_.status == 204 || head_.status == 304;
-    chunked_ = !sized && !bodiless;
-    if (chunked_) text += "Transfer-Encoding: chunked\r\n";
-    return client_.write(text + "Connection: close\r\n\r\n").ok();
+    if (size) headers.emplace_back("Content-Length", std::to_string(*size));
+    return client_.begin(head_.status, headers).ok();
   }
-  bool write_data(std::string_view bytes) {
-    if (bytes.empty() || head_only_) return true;
-    return client_.write(chunked_ ? fmt::format("{:x}\r\n{}\r\n", bytes.size(), bytes) : std::string(bytes)).ok();
-  }
+  bool write_data(std::string_view bytes) { return client_.write(bytes).ok(); }
 
-  http::Stream& client_;
+  http::Reply& client_;
   const ProxyPlace& place_;
-  const bool head_only_;
   http::ClientResponse head_;
   std::string page_;
-  bool begun_ = false, rewrite_ = false, chunked_ = false;
+  bool begun_ = false, rewrite_ = false;
 };
 
-void pass(http::Client& backend, const http::ClientRequest& wanted, const ProxyPlace& place, http::Stream& client) {
-  Passing passing(client, place, wanted.method == "HEAD");
+void pass(http::Client& backend, const http::ClientRequest& wanted, const ProxyPlace& place, http::Reply& client) {
+  Passing passing(client, place);
   const auto cancel = http::Client::make_cancel();
-  const HangupWatch watch(client.fd(), cancel);
+  client.on_gone([cancel] { cancel->cancel(); });
   const Status status = backend.stream(
       wanted, [&](const http::ClientResponse& head) { return passing.head(head); },
       [&](std::string_view data) { return passing.data(data); }, cancel);
   if (status.ok()) return passing.end();
-  if (!passing.begun()) write_status(client, unavailable(fmt::format("error trying to reach service: {}", status.message())));
+  if (!passing.begun()) reply_status(client, unavailable(fmt::format("error trying to reach service: {}", status.message())));
 }
 
 // The part of a request's target behind /proxy, as it was sent: encoded, without the query.
@@ -328,13 +315,13 @@ Status serve_proxy(Rest& rest, NodeProxy* nodes, const Target& target, Exchange&
   const ProxyPlace seen{std::string(sent.substr(0, sent.size() - behind.size())), place.host, std::string(request.header("Host"))};
   const http::ClientRequest wanted =
       request_for(request, (behind.empty() ? "/" : std::string(behind)) + query, join_paths(seen.prefix, behind), upgrade);
-  if (upgrade) exchange.response.status = 101;
-  exchange.response.take_over([backend, wanted, seen, upgrade](std::unique_ptr<http::Stream> client, std::string early) {
-    if (upgrade) {
-      relay_upgrade(*backend, wanted, *client, early);
-    } else {
-      pass(*backend, wanted, seen, *client);
-    }
+  if (!upgrade) {
+    exchange.response.reply([backend, wanted, seen](http::Reply& client) { pass(*backend, wanted, seen, client); });
+    return Status::OK();
+  }
+  exchange.response.status = 101;
+  exchange.response.take_over([backend, wanted](std::unique_ptr<http::Stream> client, std::string early) {
+    relay_upgrade(*backend, wanted, *client, early);
   });
   return Status::OK();
 }

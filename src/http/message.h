@@ -84,5 +84,6 @@ void append_response_head(std::string& out, int status, const Headers& headers);
 void append_header(std::string& out, std::string_view name, std::string_view value);
 // The size line in front of a chunk.
 void append_chunk_size(std::string& out, size_t size);
+constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
 }  // namespace knarr::http

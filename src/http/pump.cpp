@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 
+#include "http/message.h"
 #include "knarr/base/log.h"
 
 namespace knarr::http {
@@ -22,7 +23,6 @@ constexpr seconds kStallLimit{120};     // a client that reads nothing for so lo
 constexpr size_t kKeptScratch = 256 << 10;
 constexpr size_t kLaneFull = 64;     // watches in every lane before another one begins
 constexpr size_t kSessionLoad = 16;  // what a session counts for, whose watches are yet to come
-constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
 }  // namespace
 

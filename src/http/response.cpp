@@ -50,6 +50,12 @@ void Response::stream(std::function<void(const Writer& write, const std::functio
   takeover->run_stream = std::move(run);
 }
 
+void Response::reply(std::function<void(Reply&)> run) {
+  takeover = std::make_shared<Takeover>();
+  takeover->kind = Takeover::Kind::kReply;
+  takeover->run_reply = std::move(run);
+}
+
 void Response::take_over(std::function<void(std::unique_ptr<Stream> stream, std::string early)> run) {
   takeover = std::make_shared<Takeover>();
   takeover->kind = Takeover::Kind::kConnection;

@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 
+#include "http/reply.h"
 #include "http/server_impl.h"
 #include "http/takeover.h"
 #include "knarr/base/log.h"
@@ -20,7 +21,6 @@ namespace {
 constexpr size_t kReadSize = 32 << 10;
 constexpr size_t kWindow = 64 << 10;  // of a body that is made while it is sent: four TLS records
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
 // A method that only reads does not wait for the disk.
 bool only_reads(std::string_view method) { return method == "GET" || method == "HEAD" || method == "OPTIONS"; }
@@ -73,12 +73,7 @@ void write_stream(Stream& stream, const std::string& head, bool chunked, const R
   if (!stream.write(head).ok()) return;
   const auto write = [&](std::string_view chunk) -> Status {
     if (chunk.empty()) return {};
-    if (!chunked) return stream.write(chunk);
-    std::string framed;
-    framed.reserve(chunk.size() + 16);
-    append_chunk_size(framed, chunk.size());
-    framed.append(chunk).append("\r\n");
-    return stream.write(framed);
+    return chunked ? write_chunk(stream, chunk) : stream.write(chunk);
   };
   try {
     takeover.run_stream(write, [&] { return client_gone(stream); });
@@ -400,7 +395,9 @@ void ServerImpl::hand_over(Job& job) {
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, connection.channel.fd(), nullptr);
   const std::shared_ptr<Response::Takeover> takeover = std::move(response.takeover);
   const bool http10 = taken.head.minor_version == 0;
-  const bool only_head = taken.request.method == "HEAD" && takeover->kind != Response::Takeover::Kind::kConnection;
+  const bool is_head = taken.request.method == "HEAD";
+  const bool only_head = is_head && (takeover->kind == Response::Takeover::Kind::kPump ||
+                                     takeover->kind == Response::Takeover::Kind::kStream);
   if (takeover->kind == Response::Takeover::Kind::kPump && !only_head) {
     pump_->attach({std::move(connection.channel), streamed_head(response, http10), takeover->topic,
                    std::move(takeover->source), !http10, nullptr});
@@ -411,6 +408,11 @@ void ServerImpl::hand_over(Job& job) {
   if (takeover->kind == Response::Takeover::Kind::kConnection) {
     run_on_thread(
         [takeover, stream, early = std::move(connection.in)] { takeover->run_connection(std::move(*stream), early); });
+  } else if (takeover->kind == Response::Takeover::Kind::kReply) {
+    run_on_thread([takeover, stream, http10, is_head] {
+      const std::unique_ptr<Stream> mine = std::move(*stream);
+      run_reply(takeover->run_reply, *mine, http10, is_head);
+    });
   } else {
     run_on_thread([takeover, stream, http10, only_head, head = streamed_head(response, http10)] {
       const std::unique_ptr<Stream> mine = std::move(*stream);

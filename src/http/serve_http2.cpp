@@ -2,6 +2,7 @@
 // time.
 #include <sys/epoll.h>
 
+#include "http/reply.h"
 #include "http/server_impl.h"
 #include "http/takeover.h"
 #include "knarr/base/log.h"
@@ -100,7 +101,13 @@ void ServerImpl::hand_over_stream(Job& job) {
     fill_error(400, "Upgrade request required", job.response);
     return answer_stream(job);
   }
-  if (job.taken.request.method == "HEAD") return answer_stream(job);
+  const bool is_head = job.taken.request.method == "HEAD";
+  if (takeover->kind == Kind::kReply) {
+    return run_on_thread([takeover, session = job.session, stream = job.stream, is_head] {
+      run_reply(takeover->run_reply, *session, stream, is_head);
+    });
+  }
+  if (is_head) return answer_stream(job);
   job.session->open_body(job.stream, job.response);
   if (takeover->kind == Kind::kPump) {
     return pump_->attach({Channel(), {}, takeover->topic, std::move(takeover->source), true, job.session, job.stream});

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <climits>
 
+#include "http/message.h"
+
 namespace knarr::http {
 
 namespace {
@@ -196,6 +198,14 @@ bool OpenStreams::wait_empty(MonoTime deadline) {
 
 std::unique_ptr<Stream> make_stream(Channel channel, std::shared_ptr<OpenStreams> tracker) {
   return std::make_unique<SocketStream>(std::move(channel), std::move(tracker));
+}
+
+Status write_chunk(Stream& stream, std::string_view bytes) {
+  std::string framed;
+  framed.reserve(bytes.size() + 16);
+  append_chunk_size(framed, bytes.size());
+  framed.append(bytes).append("\r\n");
+  return stream.write(framed);
 }
 
 Status wait_fd(int fd, short events, std::optional<MonoTime> deadline) {

@@ -34,6 +34,9 @@ class OpenStreams {
 // `tracker` may be null.
 std::unique_ptr<Stream> make_stream(Channel channel, std::shared_ptr<OpenStreams> tracker);
 
+// One chunk of a body that is framed in chunks.
+Status write_chunk(Stream& stream, std::string_view bytes);
+
 // Waits for `events` (POLLIN, POLLOUT) on one descriptor. Timeout when the deadline passed.
 Status wait_fd(int fd, short events, std::optional<MonoTime> deadline);
 

@@ -6,10 +6,11 @@
 namespace knarr::http {
 
 struct Response::Takeover {
-  enum class Kind { kPump, kStream, kConnection } kind = Kind::kPump;
+  enum class Kind { kPump, kStream, kReply, kConnection } kind = Kind::kPump;
   uint32_t topic = 0;
   std::unique_ptr<PumpSource> source;
   std::function<void(const Writer&, const std::function<bool()>&)> run_stream;
+  std::function<void(Reply&)> run_reply;
   std::function<void(std::unique_ptr<Stream>, std::string)> run_connection;
   std::shared_ptr<const void> held;
 };

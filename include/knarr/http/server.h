@@ -1,10 +1,13 @@
-// The HTTPS server: accept, TLS and HTTP/1.1 for many connections on few threads.
+// The HTTPS server: accept, TLS, HTTP/1.1 and HTTP/2 for many connections on few threads.
 //
 // A few workers (about as many as cores) share one epoll: whichever is woken accepts, does a TLS step, or reads a
 // request without blocking and, once it is whole, runs the handler and writes the answer; an idle connection costs
 // neither a thread nor a buffer. Methods that change something (all but GET, HEAD and OPTIONS) run on a second pool,
 // since they wait for the disk. A handler may take the connection over (watch, upgrade): afterwards the connection is
 // the taker's. Sources: RFC 9110, RFC 9112.
+//
+// Over TLS a client may choose HTTP/2 (ALPN): many requests at a time share its connection, each with an answer or a watch
+// of its own, and none of them holds up another one's. Sources: RFC 9113, RFC 7541, RFC 7301.
 //
 // While every worker is busy, what arrives is still read, and shown to the Gate, before the next handler runs: so that
 // the requests that wait for a thread are all known and take turns by their lanes, and nobody's request stands behind all
@@ -16,11 +19,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "knarr/base/clock.h"
 #include "knarr/base/result.h"
+#include "knarr/linux/fd.h"
 
 namespace knarr::http {
 
@@ -68,6 +73,19 @@ class Stream {
   virtual int fd() const = 0;
 };
 
+// Calls `gone` when the other side of a connection went away, from a thread that ends with it.
+class HangupWatch {
+ public:
+  HangupWatch(int fd, std::function<void()> gone);
+  ~HangupWatch();
+  HangupWatch(const HangupWatch&) = delete;
+  HangupWatch& operator=(const HangupWatch&) = delete;
+
+ private:
+  linux::UniqueFd stop_;
+  std::thread thread_;
+};
+
 // A response whose body comes in chunks over time, sent by the server's pump thread without a thread of its own:
 // watches. `Source::next` is called on a pump thread when the source was woken (and at first), until it answers kIdle.
 class PumpSource {
@@ -99,6 +117,20 @@ class BodySource {
   virtual size_t read(char* out, size_t room) = 0;
 };
 
+// An answer that a thread of its handler's makes while time passes, status and headers included: what comes from somewhere
+// else and is passed on. Used by one thread.
+class Reply {
+ public:
+  virtual ~Reply() = default;
+  // Once, before anything else. Headers that frame a message are left out, but for Content-Length; without one the body
+  // is as long as it will be.
+  virtual Status begin(int status, const Headers& headers) = 0;
+  virtual Status write(std::string_view bytes) = 0;  // waits until the client takes it; to HEAD nothing is sent
+  virtual void end() = 0;                            // that was all; without it the client sees that something is missing
+  // `gone` is called, from some other thread and at most once, when the client goes away while this lives. Once.
+  virtual void on_gone(std::function<void()> gone) = 0;
+};
+
 class Response {
  public:
   int status = 200;
@@ -117,7 +149,9 @@ class Response {
   // Sends status and headers with chunked encoding, then runs `run` on a thread of its own; write() frames chunks.
   using Writer = std::function<Status(std::string_view chunk)>;
   void stream(std::function<void(const Writer& write, const std::function<bool()>& gone)> run);
-  // Hands over the raw connection on a thread of its own; nothing was written to it. `early`: bytes that the client
+  // Runs `run` on a thread of its own, which says status and headers, too.
+  void reply(std::function<void(Reply&)> run);
+  // Only on HTTP/1.1, where a client may ask for an upgrade; others get 400. Hands over the raw connection on a thread of its own; nothing was written to it. `early`: bytes that the client
   // sent after its request head.
   void take_over(std::function<void(std::unique_ptr<Stream> stream, std::string early)> run);
 
@@ -125,7 +159,7 @@ class Response {
   void hold(std::shared_ptr<const void> what);
 
   struct Takeover;
-  std::shared_ptr<Takeover> takeover;  // set by the three above; the server's business
+  std::shared_ptr<Takeover> takeover;  // set by the four above; the server's business
 };
 
 using Handler = std::function<void(const Request&, Response&)>;
