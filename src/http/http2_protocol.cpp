@@ -20,7 +20,7 @@ constexpr uint32_t kSmallestFrame = 16 << 10;  // that a client may split its he
 constexpr size_t kDataFrame = (16 << 10) - 9;  // with its header it fills a TLS record
 constexpr size_t kMaxFields = 2000;            // as on HTTP/1.1
 constexpr size_t kFieldOverhead = 4;           // what stands around name and value on HTTP/1.1
-constexpr size_t kBomb = 16;     // times the limit of headers: a client that unpacks into more is cut off
+constexpr size_t kBomb = 16;                   // times the limit of headers: a client that unpacks into more is cut off
 constexpr size_t kMaxBodies = 16;  // times the limit of a body: what requests that are not whole may hold together
 constexpr uint64_t kResetBurst = 1000, kResetsPerSecond = 50;
 
@@ -237,7 +237,7 @@ Http2Protocol::~Http2Protocol() { nghttp2_session_del(session_); }
 bool Http2Protocol::feed(std::string_view bytes) {
   const ssize_t took = nghttp2_session_mem_recv(session_, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
   if (took >= 0) return true;
-  terminate(took != NGHTTP2_ERR_BAD_CLIENT_MAGIC);
+  terminate(took == NGHTTP2_ERR_BAD_CLIENT_MAGIC ? Reason::kOtherProtocol : Reason::kFlood);
   return false;
 }
 
@@ -322,7 +322,8 @@ bool Http2Protocol::submit_head(Stream& stream, const Response& response, std::s
       clean = copy;
     }
     // What is never the same twice is not worth a place in the table of headers.
-    fields.push_back(field(name, clean, equal_fold(name, "Audit-Id") ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE));
+    fields.push_back(
+        field(name, clean, equal_fold(name, "Audit-Id") ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE));
   }
   if (!length.empty()) fields.push_back(field("content-length", length));
   if (!dated) fields.push_back(field("date", http_date()));
@@ -402,8 +403,11 @@ void Http2Protocol::go_away() {
                         NGHTTP2_NO_ERROR, nullptr, 0);
 }
 
-void Http2Protocol::terminate(bool calm_down) {
-  nghttp2_session_terminate_session(session_, calm_down ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_NO_ERROR);
+void Http2Protocol::terminate(Reason reason) {
+  const uint32_t code = reason == Reason::kIdle    ? NGHTTP2_NO_ERROR
+                        : reason == Reason::kFlood ? NGHTTP2_ENHANCE_YOUR_CALM
+                                                   : NGHTTP2_PROTOCOL_ERROR;
+  nghttp2_session_terminate_session(session_, code);
 }
 
 void Http2Protocol::abandon() {

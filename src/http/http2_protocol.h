@@ -66,7 +66,8 @@ class Http2Protocol {
   // GOAWAY: no new streams; those that are open may end.
   void go_away();
   // GOAWAY, and what is open is given up.
-  void terminate(bool calm_down);
+  enum class Reason { kIdle, kOtherProtocol, kFlood };
+  void terminate(Reason reason);
 
   // The connection is gone, and with it every stream.
   void abandon();

@@ -10,9 +10,9 @@ namespace knarr::http {
 namespace {
 
 constexpr size_t kReadSize = 16 << 10;
-constexpr size_t kTurn = 256 << 10;      // read in one go, before others have their turn
-constexpr size_t kRecord = 16 << 10;     // frames are gathered up to what a TLS record carries
-constexpr size_t kWriterRoom = 64 << 10; // what a handler's thread may be ahead of its client
+constexpr size_t kTurn = 256 << 10;                             // read in one go, before others have their turn
+constexpr size_t kRecord = 16 << 10;                            // frames are gathered up to what a TLS record carries
+constexpr size_t kWriterRoom = 64 << 10;                        // what a handler's thread may be ahead of its client
 constexpr std::chrono::nanoseconds kStallLimit = seconds(120);  // of a watch, as on HTTP/1.1
 
 int64_t now_ns() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
@@ -128,7 +128,7 @@ void Http2Session::tell_watcher() {
 
 void Http2Session::tell_closed() {
   if (writers_ > 0) changed_.notify_all();
-  std::erase_if(on_close_, [&](const auto& entry) {
+  std::erase_if(on_close_, [&](const auto& entry) KNARR_REQUIRES(mutex_) {
     if (protocol_.is_open(entry.first)) return false;
     entry.second();
     return true;
@@ -164,7 +164,7 @@ void Http2Session::expire(int64_t now) {
   const bool was_idle = protocol_.open_streams() == 0;
   int64_t next = INT64_MAX;
   if (was_idle) {
-    protocol_.terminate(false);
+    protocol_.terminate(Http2Protocol::Reason::kIdle);
   } else {
     next = protocol_.expire({answer, answer, kStallLimit.count()});
   }
