@@ -7,6 +7,8 @@
 
 #include "admission/plugins.h"
 #include "knarr/auth/authz.h"
+#include "knarr/auth/csr.h"
+#include "knarr/codec/base64.h"
 
 namespace knarr::admission {
 
@@ -111,6 +113,7 @@ class NodeRestriction : public AdmissionPlugin {
     if (resource == "nodes") return admit_node(*node, request);
     if (resource == "serviceaccounts") return admit_account(*node, request);
     if (resource == "leases.coordination.k8s.io") return admit_lease(*node, request);
+    if (resource == "certificatesigningrequests.certificates.k8s.io" && request.operation == Operation::kCreate) return admit_signing_request(*node, request);
     if (resource == "csinodes.storage.k8s.io") {
       if (named(request) != *node)
         return refuse(request, "can only access CSINode with the same name as the requesting node");
@@ -223,12 +226,16 @@ class NodeRestriction : public AdmissionPlugin {
     if (!request.object) return Status::OK();
     const Document& object = *request.object;
     if (request.operation == Operation::kCreate) {
+      if (const Value* source = json::find(object, {"spec", "configSource"}); source && !source->IsNull())
+        return refuse(request, fmt::format("node \"{}\" is not allowed to create pods with a non-nil configSource", node));
       if (const auto labels = forbidden_changes(object, nullptr); !labels.empty())
         return refuse(request, fmt::format("node \"{}\" is not allowed to set the following labels: {}", node,
                                            fmt::join(labels, ", ")));
       return Status::OK();
     }
     if (request.operation != Operation::kUpdate || !request.old) return Status::OK();
+    if (const Value* source = json::find(object, {"spec", "configSource"}); source && !source->IsNull() && !same(object, *request.old, {"spec", "configSource"}))
+      return refuse(request, fmt::format("node \"{}\" is not allowed to update configSource to a new non-nil configSource", node));
     if (!same(object, *request.old, {"spec", "taints"}))
       return refuse(request, fmt::format("node \"{}\" is not allowed to modify taints", node));
     if (!same(object, *request.old, {"metadata", "ownerReferences"}))
@@ -281,6 +288,17 @@ class NodeRestriction : public AdmissionPlugin {
       }
     }
     return false;
+  }
+
+  // A node asks for certificates of its own name only.
+  static Status admit_signing_request(std::string_view node, const AdmissionRequest& request) {
+    const std::string_view signer = json::get_string(*request.object, {"spec", "signerName"});
+    if (signer != "kubernetes.io/kubelet-serving" && signer != "kubernetes.io/kube-apiserver-client-kubelet") return Status::OK();
+    const auto pem = base64::decode(json::get_string(*request.object, {"spec", "request"}));
+    const auto asked = pem.ok() ? auth::read_certificate_request(*pem) : Result<auth::CertificateRequest>(pem.status());
+    if (!asked.ok()) return refuse(request, fmt::format("unable to parse csr: {}", asked.status().message()));
+    if (asked->common_name == fmt::format("system:node:{}", node)) return Status::OK();
+    return refuse(request, fmt::format("can only create a node CSR with CN=system:node:{}", node));
   }
 
   static Status admit_lease(std::string_view node, const AdmissionRequest& request) {

@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
+#include <unordered_map>
 
 #include "audit_trail.h"
+#include "knarr/base/sync.h"
 #include "knarr/codec/names.h"
 
 namespace knarr::apiserver {
@@ -88,6 +91,31 @@ std::optional<Account> account_of(std::string_view user) {
 // One way to be allowed to speak for somebody. Upstream's names; "" is the old way, the verb "impersonate" alone.
 enum class Mode { kAssociatedNode, kArbitraryNode, kServiceAccount, kUserInfo, kLegacy };
 
+// Which way the one who asks was last allowed: it is tried first, which saves questions.
+class LastModes {
+ public:
+  std::optional<Mode> find(const std::string& user) {
+    Lock lock(mutex_);
+    const auto known = modes_.find(user);
+    return known == modes_.end() ? std::nullopt : std::optional<Mode>(known->second);
+  }
+  void remember(const std::string& user, Mode mode) {
+    Lock lock(mutex_);
+    if (modes_.size() >= kMost) modes_.clear();
+    modes_.insert_or_assign(user, mode);
+  }
+
+ private:
+  static constexpr size_t kMost = 10000;
+  Mutex mutex_;
+  std::unordered_map<std::string, Mode> modes_ KNARR_GUARDED_BY(mutex_);
+};
+
+LastModes& last_modes() {
+  static LastModes modes;
+  return modes;
+}
+
 class Impersonation {
  public:
   Impersonation(auth::Authorizer* authorizer, const Exchange& exchange, const auth::UserInfo& wanted)
@@ -96,13 +124,19 @@ class Impersonation {
   // OK: `out` is who the request is from now on. The ways are tried in turn; the first one's refusal is told.
   Status run(auth::UserInfo& out, std::string& permission) {
     Status first;
-    for (const Mode mode :
-         {Mode::kAssociatedNode, Mode::kArbitraryNode, Mode::kServiceAccount, Mode::kUserInfo, Mode::kLegacy}) {
+    std::vector<Mode> modes = {Mode::kAssociatedNode, Mode::kArbitraryNode, Mode::kServiceAccount, Mode::kUserInfo, Mode::kLegacy};
+    const std::optional<Mode> last = last_modes().find(exchange_.user.name);
+    if (last) {
+      std::erase(modes, *last);
+      modes.insert(modes.begin(), *last);
+    }
+    for (const Mode mode : modes) {
       if (!applies(mode)) continue;
       out = wanted_;
       Status status = check(mode, out);
       if (status.ok()) {
         if (mode != Mode::kLegacy) permission = fmt::format("impersonate:{}", name_of(mode));
+        if (last != mode) last_modes().remember(exchange_.user.name, mode);
         add_group(out);
         return status;
       }

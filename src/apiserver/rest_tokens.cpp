@@ -94,6 +94,7 @@ Status Rest::Impl::bind_token(const Target& target, const Value& ref, auth::Toke
   const std::string name(json::get_string(ref, "name"));
   const auto read = [&](std::string_view plural, std::string_view ns, std::string_view object) -> Result<Document> {
     const schema::Resource* resource = schema::find_resource("", "v1", plural);
+    if (object.empty()) return bad_request("Name parameter required.");
     return read_object(*store, id(*resource), *resource, ns, object);
   };
   const bool core = group_of(api_version).empty();

@@ -7,6 +7,7 @@
 #include "knarr/codec/time.h"
 #include "knarr/schema/apply.h"
 #include "rest_impl.h"
+#include "review_selectors.h"
 #include "server_impl.h"
 #include "write_options.h"
 
@@ -122,8 +123,25 @@ class Review {
     if (!known.user.in_group(auth::kGroupAuthenticated)) known.user.groups.emplace_back(auth::kGroupAuthenticated);
     json::set(status_, "authenticated", Value(true), alloc_);
     write_user(json::ensure_object(status_, {"user"}, alloc_), known.user, alloc_);
+    auto& audiences_told = known.audiences;  // each once
+    for (size_t i = audiences_told.size(); i-- > 1;)
+      if (std::find(audiences_told.begin(), audiences_told.begin() + static_cast<long>(i), audiences_told[i]) != audiences_told.begin() + static_cast<long>(i)) audiences_told.erase(audiences_told.begin() + static_cast<long>(i));
     if (!known.audiences.empty()) json::set(status_, "audiences", strings(known.audiences, alloc_), alloc_);
     return Status::OK();
+  }
+
+  // As Go writes it: the namespace may have been put at the end.
+  static std::string in_order(const Value& metadata) {
+    std::string out = "{";
+    for (const schema::Field& field : schema::find_type("meta/v1.ObjectMeta")->fields) {
+      const Value* member = json::find(metadata, field.name);
+      if (!member) continue;
+      if (out.size() > 1) out += ',';
+      json::append_quoted(out, field.name);
+      out += ':';
+      json::append(out, *member);
+    }
+    return out += '}';
   }
 
   static bool says_more(const Value& metadata, bool local) {
@@ -149,9 +167,13 @@ class Review {
     const Value* groups = json::find(spec, "groups");
     if (!self && json::get_string(spec, "user").empty() && (!groups || !groups->IsArray() || groups->Empty()))
       causes.push_back(cause_invalid("spec.user", "\"\"", "at least one of user or group must be specified"));
+    if (resource) {
+      auto more = selector_causes(*resource);
+      causes.insert(causes.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+    }
     const Value* metadata = json::find(document_, "metadata");
     if (metadata && metadata->IsObject() && says_more(*metadata, local))
-      causes.push_back(cause_invalid("metadata", json::dump(*metadata),
+      causes.push_back(cause_invalid("metadata", in_order(*metadata),
                                      local ? "must be empty except for namespace" : "must be empty"));
     if (local && resource && json::get_string(*resource, "namespace") != exchange_.info.ns)
       causes.push_back(cause_invalid("spec.resourceAttributes.namespace",
@@ -181,7 +203,9 @@ class Review {
     a.user = &user;
     a.explain = true;
     a.resource_request = wanted != nullptr;
+    const AskedSelectors selectors = wanted ? asked_selectors(*wanted) : AskedSelectors();
     if (wanted) {
+      a.field_selector = selectors.fields;
       a.verb = json::get_string(*wanted, "verb");
       a.group = json::get_string(*wanted, "group");
       a.version = json::get_string(*wanted, "version");
@@ -197,6 +221,7 @@ class Review {
     json::set(status_, "allowed", Value(answer.decision == auth::Decision::kAllow), alloc_);
     if (answer.decision == auth::Decision::kDeny) json::set(status_, "denied", Value(true), alloc_);
     if (!answer.reason.empty()) json::set(status_, "reason", answer.reason, alloc_);
+    if (!selectors.error.empty()) json::set(status_, "evaluationError", selectors.error, alloc_);
     return Status::OK();
   }
 

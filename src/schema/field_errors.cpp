@@ -25,8 +25,8 @@ void FieldErrors::add(std::string_view reason, const Path& path, std::string mes
 
 void FieldErrors::required(const Path& path, std::string_view detail) { add("FieldValueRequired", path, "Required value", detail); }
 void FieldErrors::forbidden(const Path& path, std::string_view detail) { add("FieldValueForbidden", path, "Forbidden", detail); }
-void FieldErrors::not_found(const Path& path, std::string_view value) {
-  add("FieldValueNotFound", path, "Not found: " + quoted(value), "");
+void FieldErrors::not_found(const Path& path, std::string_view value, std::string_view detail) {
+  add("FieldValueNotFound", path, "Not found: " + quoted(value), detail);
 }
 void FieldErrors::duplicate(const Path& path, std::string_view value, std::string_view detail) {
   duplicate_json(path, quoted(value), detail);

@@ -45,7 +45,7 @@ class FieldErrors {
 
   void required(const Path& path, std::string_view detail = "");
   void forbidden(const Path& path, std::string_view detail);
-  void not_found(const Path& path, std::string_view value);
+  void not_found(const Path& path, std::string_view value, std::string_view detail = "");
   void duplicate(const Path& path, std::string_view value, std::string_view detail = "");
   void duplicate_json(const Path& path, std::string_view json, std::string_view detail = "");
   void too_long(const Path& path, size_t max_bytes);

@@ -158,37 +158,6 @@ void node(const core::Node& node, const core::Node* old, FieldErrors& errors) {
   if (node.spec.externalID != old->spec.externalID) errors.forbidden(Path("spec.externalID"), "may not be updated");
 }
 
-void length_at_most(const std::string& text, size_t max, const Path& path, FieldErrors& errors) {
-  if (text.size() > max) errors.invalid(path, "", fmt::format("can have at most {} characters", max));
-}
-
-// Events are checked leniently: old reporters wrote them long before there were rules. Their metadata has to fit as any does.
-void event(const core::Event& event, const core::Event* old, FieldErrors& errors) {
-  const std::string &ns = event.metadata.namespace_, &object_ns = event.involvedObject.namespace_;
-  bool matches;
-  if (event.eventTime) {
-    matches = !object_ns.empty() || ns == "default" || ns == "kube-system";
-  } else {
-    matches = object_ns.empty() ? ns.empty() || ns == "default" : ns == object_ns;
-  }
-  if (!matches) errors.invalid(Path("involvedObject.namespace"), object_ns, "does not match event.namespace");
-  if (event.eventTime) {
-    Path component("reportingComponent");
-    if (event.reportingComponent.empty()) errors.required(component);
-    errors.invalid(component, event.reportingComponent, names::qualified_name(event.reportingComponent));
-    if (event.reportingInstance.empty()) errors.required(Path("reportingInstance"));
-    length_at_most(event.reportingInstance, 128, Path("reportingInstance"), errors);
-    if (event.action.empty()) errors.required(Path("action"));
-    length_at_most(event.action, 128, Path("action"), errors);
-    if (event.reason.empty()) errors.required(Path("reason"));
-    length_at_most(event.reason, 128, Path("reason"), errors);
-    length_at_most(event.message, 1024, Path("message"), errors);
-  }
-  errors.invalid(Path("namespace"), ns, names::dns1123_subdomain(ns));
-  if (old || errors.count() == 0)
-    object_meta(event.metadata, old ? &old->metadata : nullptr, true, names::path_segment_name, errors);
-}
-
 void lease(const api::coordination::v1::Lease& lease, const api::coordination::v1::Lease* old, FieldErrors& errors) {
   object_meta(lease.metadata, old ? &old->metadata : nullptr, true, names::dns1123_subdomain, errors, Path("metadata"), Finalizers::kAny);
   const auto& spec = lease.spec;
@@ -229,15 +198,24 @@ void any_kind(const Resource& resource, const json::Value& object, const json::V
   object_meta(meta_of(object), old != nullptr ? &before : nullptr, resource.namespaced, names::dns1123_subdomain, errors);
 }
 
-// Version 1 of autoscalers has other fields; upstream checks what they mean.
-void autoscaler_v1(const json::Value& object, const json::Value* old, FieldErrors& errors) {
-  const Resource* from = find_resource("autoscaling", "v1", "horizontalpodautoscalers");
-  const Resource* to = find_resource("autoscaling", "v2", "horizontalpodautoscalers");
+// What is served under another name than upstream works with is checked as that.
+template <typename T, void (*rules)(const T&, const T*, FieldErrors&)>
+void converted(const Resource& from, const Resource& to, const json::Value& object, const json::Value* old, FieldErrors& errors) {
   json::Document now = json::copy(object), before;
   if (old != nullptr) before = json::copy(*old);
-  if (!convert(*from, *to, now, now.GetAllocator()).ok()) return;
-  if (old != nullptr && !convert(*from, *to, before, before.GetAllocator()).ok()) return;
-  typed<api::autoscaling::v2::HorizontalPodAutoscaler, autoscaler>(now, old != nullptr ? &before : nullptr, errors);
+  if (!convert(from, to, now, now.GetAllocator()).ok()) return;
+  if (old != nullptr && !convert(from, to, before, before.GetAllocator()).ok()) return;
+  typed<T, rules>(now, old != nullptr ? &before : nullptr, errors);
+}
+
+void autoscaler_v1(const json::Value& object, const json::Value* old, FieldErrors& errors) {
+  static const Resource &from = *find_resource("autoscaling", "v1", "horizontalpodautoscalers"), &to = *find_resource("autoscaling", "v2", "horizontalpodautoscalers");
+  converted<api::autoscaling::v2::HorizontalPodAutoscaler, autoscaler>(from, to, object, old, errors);
+}
+
+void newer_event(const json::Value& object, const json::Value* old, FieldErrors& errors) {
+  static const Resource &from = *find_resource("events.k8s.io", "v1", "events"), &to = *find_resource("", "v1", "events");
+  converted<core::Event, event_of_events_group>(from, to, object, old, errors);
 }
 
 Rules rules_of(std::string_view type) {
@@ -279,6 +257,7 @@ Rules rules_of(std::string_view type) {
       {"core/v1.Secret", typed<core::Secret, secret>},
       {"core/v1.Service", typed<core::Service, service>},
       {"core/v1.ServiceAccount", typed<core::ServiceAccount, service_account>},
+      {"events/v1.Event", newer_event},
       {"discovery/v1.EndpointSlice", typed<api::discovery::v1::EndpointSlice, endpoint_slice>},
       {"flowcontrol/v1.FlowSchema", typed<api::flowcontrol::v1::FlowSchema, flow_schema>},
       {"flowcontrol/v1.PriorityLevelConfiguration", typed<api::flowcontrol::v1::PriorityLevelConfiguration, priority_level>},

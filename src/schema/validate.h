@@ -58,6 +58,8 @@ void endpoints(const core::Endpoints& endpoints, const core::Endpoints* old, Fie
 void persistent_volume(const core::PersistentVolume& volume, const core::PersistentVolume* old, FieldErrors& errors);
 void persistent_volume_claim(const core::PersistentVolumeClaim& claim, const core::PersistentVolumeClaim* old, FieldErrors& errors);
 void claim_spec(const core::PersistentVolumeClaimSpec& spec, const core::PersistentVolumeClaimSpec* old, const Path& path, FieldErrors& errors);
+void event(const core::Event& event, const core::Event* old, FieldErrors& errors);
+void event_of_events_group(const core::Event& event, const core::Event* old, FieldErrors& errors);
 void limit_range(const core::LimitRange& range, const core::LimitRange* old, FieldErrors& errors);
 void resource_quota(const core::ResourceQuota& quota, const core::ResourceQuota* old, FieldErrors& errors);
 
@@ -75,6 +77,8 @@ void affinity(const core::Affinity& affinity, const Path& path, FieldErrors& err
 void tolerations(const std::vector<core::Toleration>& tolerations, const Path& path, FieldErrors& errors);
 void topology_spread(const std::vector<core::TopologySpreadConstraint>& constraints, const Path& path, FieldErrors& errors);
 void seccomp_profile(const core::SeccompProfile& profile, const Path& path, FieldErrors& errors);
+void windows_options(const core::WindowsSecurityContextOptions& options, const Path& path, FieldErrors& errors);
+void host_process_pod(const core::PodSpec& spec, const Path& path, FieldErrors& errors);
 void app_armor_profile(const core::AppArmorProfile& profile, const Path& path, FieldErrors& errors);
 
 using Amounts = std::map<std::string, std::string>;

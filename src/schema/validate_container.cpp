@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "schema/go_json.h"
 #include "schema/validate.h"
 
 namespace knarr::schema::validation {
@@ -224,10 +225,11 @@ void security_context(const core::SecurityContext& sc, bool host_users, const Pa
   if (sc.seccompProfile) seccomp_profile(*sc.seccompProfile, path.child("seccompProfile"), errors);
   if (!sc.allowPrivilegeEscalation.value_or(true)) {
     if (sc.privileged.value_or(false))
-      errors.invalid_json(path, api::encode(sc), "cannot set `allowPrivilegeEscalation` to false and `privileged` to true");
+      errors.invalid_json(path, go_json(sc), "cannot set `allowPrivilegeEscalation` to false and `privileged` to true");
     bool admin = sc.capabilities && std::count(sc.capabilities->add.begin(), sc.capabilities->add.end(), "CAP_SYS_ADMIN") > 0;
-    if (admin) errors.invalid_json(path, api::encode(sc), "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN");
+    if (admin) errors.invalid_json(path, go_json(sc), "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN");
   }
+  if (sc.windowsOptions) windows_options(*sc.windowsOptions, path.child("windowsOptions"), errors);
   if (sc.appArmorProfile) app_armor_profile(*sc.appArmorProfile, path.child("appArmorProfile"), errors);
 }
 
@@ -414,12 +416,18 @@ void ephemeral_containers(const core::PodSpec& spec, const Volumes& volumes, con
     if (!c.targetContainerName.empty() && !others.count(c.targetContainerName))
       errors.not_found(at.child("targetContainerName"), c.targetContainerName);
     constexpr std::string_view kNot = "cannot be set for an Ephemeral Container";
-    if (c.lifecycle) errors.forbidden(at.child("lifecycle"), kNot);
-    if (c.livenessProbe) errors.forbidden(at.child("livenessProbe"), kNot);
-    if (!c.ports.empty()) errors.forbidden(at.child("ports"), kNot);
-    if (c.readinessProbe) errors.forbidden(at.child("readinessProbe"), kNot);
-    if (c.resources != core::ResourceRequirements()) errors.forbidden(at.child("resources"), kNot);
-    if (c.startupProbe) errors.forbidden(at.child("startupProbe"), kNot);
+    const auto absent = [&](bool set, std::string_view name) {
+      if (set) errors.forbidden(at.child(name), kNot);
+    };
+    absent(!c.ports.empty(), "ports");
+    absent(c.resources != core::ResourceRequirements(), "resources");
+    absent(!c.resizePolicy.empty(), "resizePolicy");
+    absent(c.restartPolicy.has_value(), "restartPolicy");
+    absent(!c.restartPolicyRules.empty(), "restartPolicyRules");
+    absent(bool(c.livenessProbe), "livenessProbe");
+    absent(bool(c.readinessProbe), "readinessProbe");
+    absent(bool(c.startupProbe), "startupProbe");
+    absent(bool(c.lifecycle), "lifecycle");
     for (size_t j = 0; j < c.volumeMounts.size(); ++j) {
       Path mount = at.child("volumeMounts").index(j);
       if (!c.volumeMounts[j].subPath.empty()) errors.forbidden(mount.child("subPath"), kNot);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "schema/go_json.h"
 #include "schema/validate.h"
 
 namespace knarr::schema::validation {
@@ -60,6 +61,7 @@ void security_context(const core::PodSpec& spec, const Path& path, FieldErrors& 
   sysctls(spec, path.child("sysctls"), errors);
   if (sc.fsGroupChangePolicy) errors.one_of(path.child("fsGroupChangePolicy"), *sc.fsGroupChangePolicy, {"Always", "OnRootMismatch"});
   if (sc.seccompProfile) seccomp_profile(*sc.seccompProfile, path.child("seccompProfile"), errors);
+  if (sc.windowsOptions) windows_options(*sc.windowsOptions, path.child("windowsOptions"), errors);
   if (sc.appArmorProfile) app_armor_profile(*sc.appArmorProfile, path.child("appArmorProfile"), errors);
   if (sc.supplementalGroupsPolicy) errors.one_of(path.child("supplementalGroupsPolicy"), *sc.supplementalGroupsPolicy, {"Merge", "Strict"});
 }
@@ -224,6 +226,7 @@ void pod_spec(const core::PodSpec& spec, const std::string& pod_name, const Path
   dns_config(spec, path.child("dnsConfig"), errors);
   gates(spec, path, errors);
   topology_spread(spec.topologySpreadConstraints, path.child("topologySpreadConstraints"), errors);
+  host_process_pod(spec, path, errors);
   host_users(spec, path, errors);
   host_names(spec, path, errors);
   name_if_set(path.child("serviceAccountName"), spec.serviceAccountName, errors);
@@ -287,7 +290,7 @@ void seccomp_profile(const core::SeccompProfile& profile, const Path& path, Fiel
   }
   Path at = path.child("localhostProfile");
   if (profile.type != "Localhost") {
-    if (profile.localhostProfile) errors.invalid_json(at, api::encode(profile), "can only be set when seccomp type is Localhost");
+    if (profile.localhostProfile) errors.invalid_json(at, go_json(profile), "can only be set when seccomp type is Localhost");
   } else if (!profile.localhostProfile) {
     errors.required(at, "must be set when seccomp type is Localhost");
   } else {

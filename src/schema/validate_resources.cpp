@@ -1,7 +1,9 @@
 // Amounts of resources, and references to fields of the pod (the downward API).
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
 
 #include "schema/validate.h"
 
@@ -33,20 +35,36 @@ void huge_page_amount(const std::string& name, const std::string& amount, const 
 
 bool is_cpu_or_memory(std::string_view name) { return name == "cpu" || name == "memory"; }
 
+// Each refers to a claim of the pod, or to one request of it, once.
 void claims(const core::ResourceRequirements& r, const core::PodSpec& spec, const Path& path, FieldErrors& errors) {
+  std::set<std::string> known, seen;
+  for (const core::PodResourceClaim& claim : spec.resourceClaims) known.insert(claim.name);
   for (size_t i = 0; i < r.claims.size(); ++i) {
     const core::ResourceClaim& claim = r.claims[i];
     Path at = path.index(i);
     if (claim.name.empty()) {
-      errors.required(at.child("name"));
+      errors.required(at);
       continue;
     }
-    bool known = std::any_of(spec.resourceClaims.begin(), spec.resourceClaims.end(), [&](const auto& c) { return c.name == claim.name; });
-    if (!known) errors.not_found(at.child("name"), claim.name);
-    for (size_t j = 0; j < i; ++j) {
-      if (r.claims[j].name == claim.name && (r.claims[j].request == claim.request || r.claims[j].request.empty() || claim.request.empty()))
-        errors.duplicate(at, claim.name);
+    if (seen.count(claim.name)) {
+      errors.duplicate(at, claim.name);
+    } else {
+      std::string key = claim.name;
+      if (!claim.request.empty()) {
+        errors.invalid(at.child("request"), claim.request, names::dns1123_label(claim.request));
+        key += "/" + claim.request;
+      }
+      if (seen.count(key)) {
+        errors.duplicate(at, key);
+      } else if (claim.request.empty()) {
+        for (const std::string& other : seen) {
+          if (other.starts_with(claim.name + "/")) errors.duplicate(at, claim.name);
+        }
+      }
+      seen.insert(key);
     }
+    if (!known.count(claim.name))
+      errors.not_found(at, claim.name, known.empty() ? "must be one of the names in pod.spec.resourceClaims which is empty" : fmt::format("must be one of the names in pod.spec.resourceClaims: {}", fmt::join(known, ", ")));
   }
 }
 
