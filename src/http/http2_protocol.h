@@ -17,7 +17,7 @@ namespace knarr::http {
 
 class Http2Protocol {
  public:
-  static constexpr uint32_t kMaxStreams = 250;  // of one connection at a time
+  static constexpr uint32_t kMaxStreams = 100;  // of one connection at a time, as upstream
 
   // A request that is whole, or what is wrong with one.
   struct Arrival {
