@@ -356,6 +356,21 @@ void new_lease(Value& lease, const Preparation&, Allocator&) { drop_gated(lease,
 
 void lease(Value& lease, const Value& old, std::string_view, const Preparation&, Allocator&) { drop_gated(lease, &old, {"strategy", "preferredHolder"}); }
 
+// What version 1 does not take any more.
+void new_endpoint_slice(Value& slice, const Preparation&, Allocator&) {
+  Value* endpoints = json::find(slice, "endpoints");
+  if (!endpoints || !endpoints->IsArray()) return;
+  for (Value& endpoint : endpoints->GetArray()) json::remove(endpoint, "deprecatedTopology");
+}
+
+void endpoint_slice(Value& slice, const Value&, std::string_view, const Preparation& preparation, Allocator& alloc) {
+  new_endpoint_slice(slice, preparation, alloc);
+}
+
+void new_node(Value& node, const Preparation&, Allocator&) { drop_gated(node, nullptr, {"configSource"}); }
+
+void node(Value& node, const Value& old, std::string_view, const Preparation&, Allocator&) { drop_gated(node, &old, {"configSource"}); }
+
 void new_csi_driver(Value& driver, const Preparation&, Allocator&) { drop_gated(driver, nullptr, {"preventPodSchedulingIfMissing"}); }
 
 // Its generation counts changes from nothing on, not from one.

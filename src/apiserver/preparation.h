@@ -31,6 +31,8 @@ void new_job(json::Value& job, const Preparation& preparation, json::Allocator& 
 void new_limit_range(json::Value& range, const Preparation& preparation, json::Allocator& alloc);
 void new_account(json::Value& account, const Preparation& preparation, json::Allocator& alloc);
 void new_lease(json::Value& lease, const Preparation& preparation, json::Allocator& alloc);
+void new_endpoint_slice(json::Value& slice, const Preparation& preparation, json::Allocator& alloc);
+void new_node(json::Value& node, const Preparation& preparation, json::Allocator& alloc);
 void new_csi_driver(json::Value& driver, const Preparation& preparation, json::Allocator& alloc);
 void new_resource_slice(json::Value& slice, const Preparation& preparation, json::Allocator& alloc);
 void new_signing_request(json::Value& request, const Preparation& preparation, json::Allocator& alloc);
@@ -43,6 +45,10 @@ void account(json::Value& account, const json::Value& old, std::string_view subr
              json::Allocator& alloc);
 void lease(json::Value& lease, const json::Value& old, std::string_view subresource, const Preparation& preparation,
            json::Allocator& alloc);
+void endpoint_slice(json::Value& slice, const json::Value& old, std::string_view subresource, const Preparation& preparation,
+                    json::Allocator& alloc);
+void node(json::Value& node, const json::Value& old, std::string_view subresource, const Preparation& preparation,
+          json::Allocator& alloc);
 void csi_driver(json::Value& driver, const json::Value& old, std::string_view subresource, const Preparation& preparation,
                 json::Allocator& alloc);
 void daemon_set(json::Value& set, const json::Value& old, std::string_view subresource, const Preparation& preparation,
