@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes one client and prints where it is: build.sh helm|k9s|sonobuoy|operator|python|node
+# Makes one client and prints where it is: build.sh helm|k9s|sonobuoy|operator|watches|python|node
 # Go programs come from their modules (a go.mod for each, since they pin different versions of the same libraries), the
 # Python and JavaScript clients from PyPI and npm. What was made stays under build/clients.
 set -euo pipefail
@@ -22,7 +22,7 @@ case $name in
   helm) go_program helm.sh/helm/v3/cmd/helm ;;
   k9s) go_program github.com/derailed/k9s ;;
   sonobuoy) go_program github.com/vmware-tanzu/sonobuoy ;;
-  operator) go_program . ;;
+  operator | watches) go_program . ;;
   python)
     if ! cmp -s "$here/python/requirements.txt" "$out/python/requirements.txt"; then
       python3 -c 'import venv, ensurepip' 2>/dev/null || { echo "building python needs Debian's python3-venv" >&2; exit 3; }
