@@ -213,6 +213,7 @@ struct Http2Protocol::Callbacks {
     nghttp2_option_set_max_continuations(o, limits.max_header / kSmallestFrame + 1);
     nghttp2_option_set_stream_reset_rate_limit(o, kResetBurst, kResetsPerSecond);
     nghttp2_option_set_no_closed_streams(o, 1);
+    nghttp2_option_set_max_send_header_block_length(o, limits.max_header);
     return o;
   }
 };
@@ -352,7 +353,7 @@ void Http2Protocol::open_body(int32_t id, Response& response) {
   Stream* stream = find(id);
   if (!stream) return;
   drop_incoming(*stream);
-  stream->open_ended = true;
+  stream->open_ended = stream->streamed = true;
   if (!submit_head(*stream, response, find_header(response.headers, "Content-Length"), true)) reset(id);
 }
 
@@ -423,7 +424,7 @@ int64_t Http2Protocol::expire(const Patience& patience) {
     int64_t due = INT64_MAX;
     if (stream->incoming) {
       due = stream->incoming->begun + patience.request;
-    } else if (stream->has_unsent()) {
+    } else if (stream->has_unsent() && (stream->watch || !stream->streamed)) {
       due = stream->progress + (stream->watch ? patience.watch : patience.answer);
       // The connection's room is given to one after another: who waits for that has not stood still.
       if (due <= now_ && nghttp2_session_get_stream_remote_window_size(session_, id) > 0) due = now_ + patience.answer;
@@ -441,8 +442,8 @@ Http2Protocol::Unsent Http2Protocol::unsent() const {
   Unsent unsent = Unsent::kNothing;
   for (const auto& [id, stream] : streams_) {
     if (!stream->has_unsent()) continue;
-    if (!stream->watch) return Unsent::kAnswers;
-    unsent = Unsent::kWatches;
+    if (!stream->streamed) return Unsent::kAnswers;
+    unsent = Unsent::kStreams;
   }
   return unsent;
 }

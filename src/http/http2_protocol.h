@@ -25,7 +25,8 @@ class Http2Protocol {
     Request request;
     ParseError error;
   };
-  // How long a stream may stand still.
+  // How long a stream may stand still. One that is appended to by somebody who waits for its client may for ever, as on
+  // HTTP/1.1: people stop reading logs for a while.
   struct Patience {
     int64_t request, answer, watch;  // nanoseconds
   };
@@ -75,7 +76,7 @@ class Http2Protocol {
   // Resets streams that stood still for too long. When it should be called again, or INT64_MAX.
   int64_t expire(const Patience& patience);
   // What waits for the client to take it.
-  enum class Unsent { kNothing, kWatches, kAnswers };
+  enum class Unsent { kNothing, kStreams, kAnswers };  // kStreams: only of those that were opened with open_body()
   Unsent unsent() const;
   // Whether the client gives the whole connection no room.
   bool window_closed() const;
@@ -86,6 +87,7 @@ class Http2Protocol {
   struct Stream {
     int32_t id = 0;
     bool open_ended = false;  // end() has yet to come
+    bool streamed = false;    // there was an end() to come
     bool deferred = false;    // waits for append() or end()
     bool wants_room = false;
     uint64_t watch = 0;                  // 0: none

@@ -170,7 +170,7 @@ void Http2Session::expire(int64_t now) {
   }
   const auto unsent = protocol_.unsent();
   if (!out_.empty() || (unsent != Http2Protocol::Unsent::kNothing && protocol_.window_closed())) {
-    const int64_t limit = unsent == Http2Protocol::Unsent::kWatches ? kStallLimit.count() : answer;
+    const int64_t limit = unsent == Http2Protocol::Unsent::kStreams ? kStallLimit.count() : answer;
     if (progress_ + limit <= now) {
       broken();
     } else {
