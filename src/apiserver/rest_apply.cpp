@@ -61,13 +61,9 @@ Result<Answer> Rest::Impl::apply(RequestContext& context, const Target& target, 
           resource, target.name,
           fmt::format("uid mismatch: the provided object specified uid {}, and no existing object was found", uid));
     if (!target.subresource.empty()) return not_found_error(resource, target.name);
-    const std::string_view name = meta_string(object, "name");
-    if (name != target.name) {
-      if (!name.empty())
-        return bad_request(
-            fmt::format("the name of the object ({}) does not match the name on the URL ({})", name, target.name));
-      json::set(metadata_of(object, object.GetAllocator()), "name", target.name, object.GetAllocator());
-    }
+    KNARR_RETURN_IF_ERROR(check_namespace(target, metadata_of(object, object.GetAllocator()), object.GetAllocator()));
+    if (const std::string_view name = meta_string(object, "name"); name != target.name)
+      return bad_request(other_name(name, target.name));
     auto created = create(context, target, std::move(object), true);
     if (created.ok() || !created.status().is(reason::kAlreadyExists) || attempt == kAttempts) return created;
   }

@@ -99,6 +99,8 @@ std::string unstored_text(const Encoded& encoded, std::string_view digits);
 // The store's answer to a commit, as the API words it.
 Status commit_error(const Status& status, const schema::Resource& resource, std::string_view name);
 
+// An object belongs to the namespace of the URL; error where it says another.
+Status check_namespace(const Target& target, json::Value& metadata, json::Allocator& alloc);
 // Why an object of this name is not the one that the URL names.
 std::string other_name(std::string_view name, std::string_view of_url);
 // A resourceVersion of a client; BadRequest when it is no number.

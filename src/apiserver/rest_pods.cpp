@@ -114,8 +114,7 @@ Result<Answer> Rest::Impl::finalize_namespace(RequestContext& context, const Tar
   KNARR_ASSIGN(const Document sent, decode(context, *target.resource, body));
   return change(context, target, Checks::kInternal, [&](const Document& old) -> Result<Document> {
     if (meta_string(sent, "name") != target.name)
-      return bad_request(fmt::format("the name of the object ({}) does not match the name on the URL ({})",
-                                     meta_string(sent, "name"), target.name));
+      return bad_request(other_name(meta_string(sent, "name"), target.name));
     const std::string_view revision = meta_string(sent, "resourceVersion");
     if (!revision.empty() && revision != meta_string(old, "resourceVersion"))
       return modified_error(*target.resource, target.name);

@@ -30,20 +30,6 @@ using json::Value;
 constexpr int kNameAttempts = 8;       // for generateName
 constexpr int kConflictAttempts = 64;  // how often a change is made anew because another writer was faster
 
-Status check_namespace(const Target& target, Value& metadata, Allocator& alloc) {
-  const std::string_view ns = json::get_string(metadata, "namespace");
-  if (!target.resource->namespaced) {
-    json::remove(metadata, "namespace");
-    return Status::OK();
-  }
-  if (ns.empty()) {
-    json::set(metadata, "namespace", target.ns, alloc);
-    return Status::OK();
-  }
-  if (ns == target.ns) return Status::OK();
-  return bad_request("the namespace of the provided object does not match the namespace sent on the request");
-}
-
 // Namespaces carry their own name as a label.
 void canonicalize(const schema::Resource& resource, Document& object) {
   if (resource.storage_name != "namespaces") return;
@@ -170,6 +156,25 @@ std::vector<Cause> Rest::Impl::validate(const schema::Resource& resource, std::s
   return causes;
 }
 
+Status check_namespace(const Target& target, Value& metadata, Allocator& alloc) {
+  const std::string_view ns = json::get_string(metadata, "namespace");
+  if (!target.resource->namespaced) {
+    json::remove(metadata, "namespace");
+    return Status::OK();
+  }
+  if (ns.empty()) {
+    json::set(metadata, "namespace", target.ns, alloc);
+    return Status::OK();
+  }
+  if (ns == target.ns) return Status::OK();
+  return bad_request("the namespace of the provided object does not match the namespace sent on the request");
+}
+
+std::string other_name(std::string_view name, std::string_view of_url) {
+  if (name.empty()) return fmt::format("the name of the object ({} based on URL) was undeterminable: name must be provided", of_url);
+  return fmt::format("the name of the object ({}) does not match the name on the URL ({})", name, of_url);
+}
+
 Status Rest::Impl::admit(AdmissionRequest& request) const {
   for (const auto& plugin : admission) KNARR_RETURN_IF_ERROR(plugin->admit(request));
   return Status::OK();
@@ -219,11 +224,12 @@ Result<Answer> Rest::Impl::create(RequestContext& context, const Target& target,
   if (resource.custom && resource.custom->terminating())
     return forbidden_error(resource, meta_string(document, "name"),
                            "create not allowed while custom resource definition is terminating");
-  schema::apply_defaults(resource, document, alloc);
+  const bool empties = schema::apply_defaults_but_empties(resource, document, alloc);
   const std::string name(meta_string(document, "name"));
   if (!name.empty()) canonicalize(resource, document);
   if (!tracked) drop_duplicate_owners(context, document, false);
   if (!tracked) track(context, target, document, nullptr);
+  if (empties) schema::apply_defaults(resource, document, alloc);
   const std::string_view ns = resource.storage_name == "namespaces" ? std::string_view(name) : target.ns;
   AdmissionRequest request{Operation::kCreate, &resource,        "", ns, name, &document, nullptr, &context.user,
                            context.dry_run,    &context.warnings, context.audit};
@@ -329,10 +335,8 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
     if (checks != Checks::kInternal) {
       Value& metadata = metadata_of(object, alloc);
       const std::string_view name = json::get_string(metadata, "name"), uid = json::get_string(metadata, "uid");
-      if (!name.empty() && name != target.name)
-        return bad_request(
-            fmt::format("the name of the object ({}) does not match the name on the URL ({})", name, target.name));
       KNARR_RETURN_IF_ERROR(check_namespace(target, metadata, alloc));
+      if (name != target.name) return bad_request(other_name(name, target.name));
       const std::string_view old_uid = meta_string(old, "uid");
       if (checks == Checks::kClient && !uid.empty() && uid != old_uid)
         return conflict_error(
@@ -350,11 +354,12 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
           return Status(500, "", fmt::format("strconv.ParseUint: parsing \"{}\": invalid syntax", revision));
         return modified_error(resource, target.name);
       }
-      schema::apply_defaults(resource, object, alloc);
+      const bool empties = schema::apply_defaults_but_empties(resource, object, alloc);
       RequestContext quiet;  // a further round warns of nothing twice
       RequestContext& told = attempt == 1 ? context : quiet;
       if (checks == Checks::kClient) drop_duplicate_owners(told, object, false);
       if (checks != Checks::kApplied) track(context, target, object, &old);
+      if (empties) schema::apply_defaults(resource, object, alloc);
       AdmissionRequest request{Operation::kUpdate,
                                &resource,
                                target.subresource,
@@ -424,17 +429,14 @@ Result<Answer> Rest::update(RequestContext& context, const Target& target, std::
   KNARR_ASSIGN(Document document, impl_->decode(context, resource, body));
   const bool may_create = strategy_of(*target.resource).create_on_update && target.subresource.empty();
   if (!impl_->store->get(impl_->id(*target.resource), object_key(target.ns, target.name))) {
-    const std::string_view name = meta_string(document, "name");
-    if (!name.empty() && name != target.name)
-      return bad_request(
-          fmt::format("the name of the object ({}) does not match the name on the URL ({})", name, target.name));
     KNARR_RETURN_IF_ERROR(check_namespace(target, metadata_of(document, document.GetAllocator()), document.GetAllocator()));
+    if (const std::string_view name = meta_string(document, "name"); name != target.name)
+      return bad_request(other_name(name, target.name));
     if (!may_create) return not_found_error(*target.resource, target.name);
     if (const std::string_view uid = meta_string(document, "uid"); !uid.empty())
       return conflict_error(*target.resource, target.name,
                             fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: ", uid));
     auto& alloc = document.GetAllocator();
-    json::set(metadata_of(document, alloc), "name", target.name, alloc);
     json::remove(metadata_of(document, alloc), "resourceVersion");
     return impl_->create(context, target, std::move(document));
   }
@@ -476,7 +478,7 @@ Result<Answer> Rest::patch(RequestContext& context, const Target& target, std::s
   const bool scales = target.subresource == "scale";
   const schema::Resource& resource = scales ? schema::scale_resource() : *target.resource;  // what is patched
   bool warned = false;  // once, however many rounds it takes
-  const auto make = [&](const Document& old) -> Result<Document> {
+  const auto patched = [&](const Document& old) -> Result<Document> {
     Document object = json::copy(old);
     auto& alloc = object.GetAllocator();
     switch (kind) {
@@ -495,6 +497,10 @@ Result<Answer> Rest::patch(RequestContext& context, const Target& target, std::s
         break;
     }
     if (!object.IsObject()) return bad_request("error decoding patch: the patched document is no object");
+    return object;
+  };
+  const auto make = [&](const Document& old) -> Result<Document> {
+    KNARR_ASSIGN(Document object, patched(old));
     std::vector<std::string> unknown;
     const Status fits = impl_->check_document(resource, object, unknown);
     std::vector<std::string> errors;
@@ -502,6 +508,7 @@ Result<Answer> Rest::patch(RequestContext& context, const Target& target, std::s
     const bool refuse = !errors.empty() && context.field_validation == FieldValidation::kStrict;
     if (!fits.ok() || refuse) {
       std::string value, why;
+      KNARR_ASSIGN(object, patched(old));  // as it was before it was looked at
       json::append_quoted(value, kind == Kind::kStrategic ? json::go_text(*patch) : json::dump(object));
       if (!fits.ok() && kind == Kind::kStrategic) why = schema::conversion_error(*resource.type, object);
       if (why.empty()) why = fits.ok() ? fmt::format("strict decoding error: {}", fmt::join(errors, ", ")) : fits.message();

@@ -363,7 +363,7 @@ Result<Document> apply(const Resource& resource, const FieldWriter& writer, bool
   if (applier.changed) {
     std::vector<std::string> unknown;
     const Status fits = resource.custom
-                            ? custom::normalize(resource, object, object.GetAllocator(), &unknown, false)
+                            ? custom::normalize(resource, object, object.GetAllocator(), &unknown, false, custom::Nulls::kKeep)
                             : normalize(*resource.type, object, object.GetAllocator(), unknown);
     if (!fits.ok())
       return Status(500, "", fmt::format("failed to convert new object ({}) to proper version: unable to convert "

@@ -27,10 +27,12 @@ View make_view(Shape shape, const Field& field, uint8_t level) {
       out.atomic = (field.type->atomic && !field.granular) || (level == 0 && field.atomic_map);
       return out;
     case Shape::kMap:
+      if (level > 0 && field.type) return View::of(field.type->fields[0]);  // see CustomType::element()
       out.form = View::Form::kMap;
       out.atomic = level == 0 && field.atomic_map;
       return out;
     case Shape::kList:
+      if (level > 0 && field.type) return View::of(field.type->fields[0]);
       out.form = View::Form::kList;
       out.atomic = level > 0 || (field.list != ListType::kSet && field.list != ListType::kMap);
       return out;

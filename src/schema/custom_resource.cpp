@@ -143,7 +143,7 @@ const Value* follow(const Value& object, std::string_view path) {
   return value;
 }
 
-Status normalize(const Resource& resource, Value& object, Allocator& alloc, std::vector<std::string>* unknown, bool lenient) {
+Status normalize(const Resource& resource, Value& object, Allocator& alloc, std::vector<std::string>* unknown, bool lenient, Nulls nulls) {
   std::vector<std::string> in_metadata;
   if (Value* metadata = json::find(object, "metadata")) {
     if (!metadata->IsObject()) {
@@ -159,7 +159,7 @@ Status normalize(const Resource& resource, Value& object, Allocator& alloc, std:
     for (const std::string& path : in_metadata) unknown->push_back("metadata." + path);
   }
   structural::prune(object, schema, true, unknown);
-  structural::drop_nulls(object, schema);
+  if (nulls == Nulls::kDrop) structural::drop_nulls(object, schema);
   if (auto problem = structural::coerce_embedded(object, schema, false, "", lenient, alloc, unknown))
     return bad_request(fmt::format("{}: {}", problem->field, problem->message));
   return {};

@@ -65,12 +65,26 @@ Shape CustomType::shape_of(const Structural& schema, const std::string& name, co
       return Shape::kList;
     case Kind::kObject:
       if (schema.additional) return Shape::kMap;
-      if (schema.properties.empty() && !schema.embedded) return Shape::kAny;
+      if (schema.properties.empty() && !schema.embedded) return schema.preserve_unknown ? Shape::kMap : Shape::kAny;
       type = make(schema, name, false);
       return Shape::kObject;
     default:
       return Shape::kAny;
   }
+}
+
+// Of an element that is a list or a map itself, its type says what kind of one: by a field that is all it has, without a name.
+Shape CustomType::element(const Structural* schema, const std::string& path, const Type*& type) {
+  if (!schema) return Shape::kAny;
+  const Shape shape = shape_of(*schema, path, type);
+  if (shape != Shape::kList && shape != Shape::kMap) return shape;
+  Made& made = made_.emplace_back();
+  made.name = path + "[]";
+  made.fields.push_back(field(*schema, "", made.name));
+  made.type.name = made.name;
+  made.type.fields = made.fields;
+  type = &made.type;
+  return shape;
 }
 
 Field CustomType::field(const Structural& schema, std::string_view name, const std::string& owner) {
@@ -81,9 +95,7 @@ Field CustomType::field(const Structural& schema, std::string_view name, const s
   f.atomic_map = schema.map_atomic;
   if (schema.default_value) f.default_json = keep(json::dump(*schema.default_value));
   if (f.shape == Shape::kList) {
-    if (schema.items) f.element = shape_of(*schema.items, path, f.type);
-    if (!schema.items) f.element = Shape::kAny;
-    if (f.element == Shape::kList || f.element == Shape::kMap) f.element = Shape::kAny;  // whole, as it is the element of a list
+    f.element = element(schema.items.get(), path, f.type);
     f.list = schema.list == Structural::List::kSet ? ListType::kSet : ListType::kAtomic;
     if (schema.list == Structural::List::kMap) {
       f.list = ListType::kMap;
@@ -92,8 +104,7 @@ Field CustomType::field(const Structural& schema, std::string_view name, const s
       f.list_keys = keys;
     }
   } else if (f.shape == Shape::kMap) {
-    f.element = shape_of(*schema.additional, path, f.type);
-    if (f.element == Shape::kList || f.element == Shape::kMap) f.element = Shape::kAny;
+    f.element = element(schema.additional.get(), path, f.type);
   }
   return f;
 }

@@ -28,6 +28,7 @@ class CustomType {
     std::vector<uint16_t> order;
   };
   const Type* make(const Structural& schema, std::string name, bool root);
+  Shape element(const Structural* schema, const std::string& path, const Type*& type);
   Field field(const Structural& schema, std::string_view name, const std::string& owner);
   // The shape of a value; of an object also its type.
   Shape shape_of(const Structural& schema, const std::string& name, const Type*& type);

@@ -163,26 +163,26 @@ void default_pod(Value& pod, Allocator& alloc) {
   if (is_unset(json::find(*spec, "enableServiceLinks"), true)) json::set(*spec, "enableServiceLinks", Value(true), alloc);
 }
 
-// A field and a list that replaced it: the list rules, the old field is its first element.
+// A field and a list that replaced it: the old field is its first element, and rules where a client says both and they differ.
 void mirror_list(Value& object, std::string_view one, std::string_view many, std::string_view key, Allocator& alloc) {
-  std::string first(json::get_string(object, one));
-  Value* list = json::find(object, many);
-  bool has_list = list != nullptr && list->IsArray() && !list->Empty();
-  if (has_list) {
+  const std::string first(json::get_string(object, one));
+  const Value* list = json::find(object, many);
+  if (list != nullptr && list->IsArray() && !list->Empty()) {
     const Value& item = (*list)[0];
-    std::string_view text = key.empty() && item.IsString() ? json::view(item) : json::get_string(item, key);
-    if (first.empty() && !text.empty()) json::set(object, one, std::string(text), alloc);
-  } else if (!first.empty()) {
-    Value item = json::string(first, alloc);
-    if (!key.empty()) {
-      Value holder(rapidjson::kObjectType);
-      json::set(holder, key, std::move(item), alloc);
-      item = std::move(holder);
-    }
-    Value array(rapidjson::kArrayType);
-    array.PushBack(item, alloc);
-    json::set(object, many, std::move(array), alloc);
+    const std::string text(key.empty() && item.IsString() ? json::view(item) : json::get_string(item, key));
+    if (first.empty() && !text.empty()) json::set(object, one, text, alloc);
+    if (first.empty() || first == text) return;
   }
+  if (first.empty()) return;
+  Value item = json::string(first, alloc);
+  if (!key.empty()) {
+    Value holder(rapidjson::kObjectType);
+    json::set(holder, key, std::move(item), alloc);
+    item = std::move(holder);
+  }
+  Value array(rapidjson::kArrayType);
+  array.PushBack(item, alloc);
+  json::set(object, many, std::move(array), alloc);
 }
 
 void default_pod_status(Value& status, Allocator& alloc) { mirror_list(status, "podIP", "podIPs", "ip", alloc); }
@@ -297,21 +297,32 @@ void canonicalize(Value& quantity, bool of_resource_list, Allocator& alloc) {
   if (text != json::view(quantity)) quantity = json::string(text, alloc);
 }
 
-void walk(const Type& type, Value& object, Allocator& alloc);
+// What becomes of empty lists and maps of which Go's decoder and encoder make null.
+struct Empties {
+  bool stay = false;
+  bool found = false;  // such that stay
+};
 
-void walk_value(Shape shape, const Field& field, Value& value, bool in_map, Allocator& alloc) {
+void walk(const Type& type, Value& object, Empties& empties, Allocator& alloc);
+
+void walk_value(Shape shape, const Field& field, Value& value, bool in_map, Empties& empties, Allocator& alloc) {
   if (shape == Shape::kObject && field.type != nullptr) {
-    if (value.IsObject()) walk(*field.type, value, alloc);
+    if (value.IsObject()) walk(*field.type, value, empties, alloc);
   } else if (shape == Shape::kQuantity) {
     canonicalize(value, in_map, alloc);
   }
 }
 
-void walk(const Type& type, Value& object, Allocator& alloc) {
+void walk(const Type& type, Value& object, Empties& empties, Allocator& alloc) {
   for (uint16_t index : type.defaulted) {
     const Field& field = type.fields[index];
     std::string_view text = field.default_json.empty() ? field.sets_json : field.default_json;
-    if (!is_unset(json::find(object, field.name), field.pointer || text.empty())) continue;
+    const Value* now = json::find(object, field.name);
+    if (!is_unset(now, field.pointer || text.empty())) continue;
+    if (empties.stay && text.empty() && now != nullptr && !now->IsNull()) {
+      empties.found = true;
+      continue;
+    }
     json::set(object, field.name, text.empty() ? zero_of(field) : parsed(text, alloc), alloc);
   }
   for (auto& [key, value] : object.GetObject()) {
@@ -319,12 +330,12 @@ void walk(const Type& type, Value& object, Allocator& alloc) {
     if (field == nullptr) continue;
     if (field->shape == Shape::kList && value.IsArray()) {
       if (field->element != Shape::kObject && field->element != Shape::kQuantity) continue;
-      for (Value& item : value.GetArray()) walk_value(field->element, *field, item, false, alloc);
+      for (Value& item : value.GetArray()) walk_value(field->element, *field, item, false, empties, alloc);
     } else if (field->shape == Shape::kMap && value.IsObject()) {
       if (field->element != Shape::kObject && field->element != Shape::kQuantity) continue;
-      for (auto& [_, item] : value.GetObject()) walk_value(field->element, *field, item, true, alloc);
+      for (auto& [_, item] : value.GetObject()) walk_value(field->element, *field, item, true, empties, alloc);
     } else {
-      walk_value(field->shape, *field, value, false, alloc);
+      walk_value(field->shape, *field, value, false, empties, alloc);
     }
   }
   if (auto rule = rules().find(&type); rule != rules().end()) rule->second(object, alloc);
@@ -334,7 +345,18 @@ void walk(const Type& type, Value& object, Allocator& alloc) {
 
 void apply_defaults(const Resource& resource, Value& object, Allocator& alloc) {
   if (resource.custom) return custom::apply_defaults(resource, object, alloc);
-  if (resource.type != nullptr && object.IsObject()) walk(*resource.type, object, alloc);
+  Empties empties;
+  if (resource.type != nullptr && object.IsObject()) walk(*resource.type, object, empties, alloc);
+}
+
+bool apply_defaults_but_empties(const Resource& resource, Value& object, Allocator& alloc) {
+  Empties empties{.stay = true};
+  if (resource.custom) {
+    custom::apply_defaults(resource, object, alloc);
+  } else if (resource.type != nullptr && object.IsObject()) {
+    walk(*resource.type, object, empties, alloc);
+  }
+  return empties.found;
 }
 
 }  // namespace knarr::schema

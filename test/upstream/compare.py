@@ -19,9 +19,12 @@ import yaml
 import admission_requests
 import battery_requests
 import apply_requests
+import empty_requests
 import flow_requests
 import form_requests
 import part_requests
+import read_requests
+import watch_requests
 import crd_requests
 import extension_requests
 import auth_requests
@@ -35,7 +38,8 @@ KNOWN = [
     ("", "", ".description:"),  # documentation in our own words
     ("", "", "json parse error:"),  # texts of another JSON parser
     ("PATCH", "/compare/configmaps/a", "error decoding patch:"),
-    ("GET", "/forms/", "406: Not Acceptable"), ("GET", "/forms/", ".details: UP {}"),  # upstream's router has words of its own
+    ("GET", "/index.html", ".paths"), ("GET", "/openapi/v3", ".serverRelativeURL"), ("GET", "openid-configuration", ".jwks_uri"),
+    ("GET", "openid-configuration", '"RS256" KN "ES256"'),  # our keys are of another kind
     ("POST", "/forms/", "must be of type ConfigMap): yaml"),  # texts of another parser
     ("PATCH", "/applied/", "error converting YAML to JSON"),
     ("PATCH", "/parts/pods/p", "pod updates may not change fields"),  # the difference of Go's structures
@@ -58,9 +62,6 @@ KNOWN = [
     ("GET", "/servicecidrs/kubernetes", "managedFields"),  # upstream's condition is another's
     ("PATCH", "/nodes/applied-n/status", ".spec."), ("PATCH", "/nodes/applied-n/status", ".metadata.managedFields"),
     ("GET", "autoscaling/v1", ".cells[2]"),  # HPA v1's metrics stand in another order
-    # An empty list that is stored as null is owned by nobody.
-    ("", "/endpointslices", ".f:endpoints"), ("", "/csinodes", "managedFields"), ("", "/clusterroles", "f:rules"), ("", "/clusterroles/battery", "managedFields"),
-    ("", "/clusterroles", "before-first-apply"), ("PATCH", "/csinodes/battery", "before-first-apply"),
     ("GET", "/api", ".serverAddress"),
 ]
 
@@ -178,7 +179,8 @@ def requests():
 
 
 GROUPS = {"base": requests, "apply": apply_requests.requests, "forms": form_requests.requests, "parts": part_requests.requests, "auth": auth_requests.requests, "discovery": kind_requests.discovery, "kinds": kind_requests.requests, "services": kind_requests.services, "certificates": kind_requests.certificates,
-          "crd": crd_requests.requests, "workloads": workload_requests.requests, "validation": validation_requests.requests, "extensions": extension_requests.requests, "battery": battery_requests.requests, "admission": admission_requests.requests, "flows": flow_requests.requests}
+          "crd": crd_requests.requests, "workloads": workload_requests.requests, "validation": validation_requests.requests, "extensions": extension_requests.requests, "battery": battery_requests.requests, "admission": admission_requests.requests, "flows": flow_requests.requests, "empties": empty_requests.requests,
+          "reads": read_requests.requests, "streams": watch_requests.requests}
 
 
 def chosen_requests():
@@ -302,14 +304,18 @@ def readable(content_type, body):
 
 
 def compare(up, kn, method, path, body, headers):
+    if method == "WATCHES":
+        for watch, told, ours in watch_requests.compare_streams(up, kn, path, body, readable, cleaned):
+            yield from (f"{watch}: {difference}" for difference in differences(told, ours))
+        return
     up_code, up_headers, up_text = up.send(method, path, body, headers)
     kn_code, kn_headers, kn_text = kn.send(method, path, body, headers)
     if up_code != kn_code:
         yield f"code: UP {up_code} KN {kn_code}"
-    for name in ("Warning", "Content-Type", "Vary", "Cache-Control"):
+    for name in ("Warning", "Content-Type", "Vary", "Cache-Control", "Retry-After", "X-Content-Type-Options", "Allow"):
         if up_headers.get(name) != kn_headers.get(name):
             yield f"{name}: UP {up_headers.get(name)} KN {kn_headers.get(name)}"
-    for name in ("X-Kubernetes-Pf-Flowschema-Uid", "X-Kubernetes-Pf-Prioritylevel-Uid"):  # no two servers share these
+    for name in ("X-Kubernetes-Pf-Flowschema-Uid", "X-Kubernetes-Pf-Prioritylevel-Uid", "Audit-Id"):  # no two servers share these
         if (name in up_headers) != (name in kn_headers):
             yield f"{name}: UP {up_headers.get(name)} KN {kn_headers.get(name)}"
     try:

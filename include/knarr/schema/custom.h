@@ -104,10 +104,11 @@ std::optional<Approval> approval_of(const json::Value& crd);  // none: the group
 // Custom resources as documents. The generic functions of machinery.h call these for resources that are custom.
 namespace custom {
 
+enum class Nulls { kDrop, kKeep };  // of fields that cannot be null: what is applied is refused for them
 // What a client sent: shapes of kind, apiVersion and metadata, unknown fields and nulls. `unknown` may be null. `lenient` is
 // for what is stored already: metadata that does not fit is dropped.
 Status normalize(const Resource& resource, json::Value& object, json::Allocator& alloc, std::vector<std::string>* unknown,
-                 bool lenient);
+                 bool lenient, Nulls nulls = Nulls::kDrop);
 void apply_defaults(const Resource& resource, json::Value& object, json::Allocator& alloc);
 std::vector<Cause> validate(const Resource& resource, std::string_view subresource, const json::Value& object, const json::Value* old);
 void print_row(const Resource& resource, const json::Value& object, WallTime now, json::Value& cells, json::Allocator& alloc);

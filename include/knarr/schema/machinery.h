@@ -32,6 +32,9 @@ const Resource& scale_resource();  // what Scales are printed by
 
 // Sets what upstream's defaulting sets on create and update.
 void apply_defaults(const Resource& resource, json::Value& object, json::Allocator& alloc);
+// The same, but empty lists and maps that are stored as null stay, since whoever wrote them owns them: true when there are such.
+// apply_defaults() makes null of them.
+bool apply_defaults_but_empties(const Resource& resource, json::Value& object, json::Allocator& alloc);
 
 // Field errors (empty: valid), with upstream's paths, reasons and messages. `old` is null on create.
 std::vector<Cause> validate(const Resource& resource, const json::Value& object, const json::Value* old);
