@@ -209,6 +209,8 @@ Status DeleteParams::merge_body(std::string_view body) {
                       go_kind(*grace)));
     grace_period_seconds = grace->GetInt64();
   }
+  if (const Value* orphan = json::find(options, "orphanDependents"); orphan && !orphan->IsNull() && !orphan->IsBool())
+    return bad_request(fmt::format("json: cannot unmarshal {} into Go struct field DeleteOptions.orphanDependents of type bool", go_kind(*orphan)));
   if (const Value* orphan = json::find(options, "orphanDependents"); orphan && orphan->IsBool())
     orphan_dependents = orphan->GetBool();
   const auto take = [](std::string& to, std::string_view value) {

@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace knarr::apiserver {
 
 namespace {
@@ -86,14 +88,15 @@ Result<RequestContext> make_context(const Exchange& exchange, std::string_view o
     if (context.field_manager.empty()) context.field_manager = manager_of_agent(request.header("User-Agent"));
     context.force = request.flag("force");
   }
-  for (std::string_view value : request.params("dryRun")) {
-    if (value.empty()) continue;
-    if (value == "All") {
-      context.dry_run = true;
-    } else {
-      causes.push_back({"FieldValueNotSupported",
-                        fmt::format("Unsupported value: [\"{}\"]: supported values: \"All\"", value), "dryRun"});
+  const auto stages = request.params("dryRun");
+  context.dry_run = !stages.empty();
+  if (std::any_of(stages.begin(), stages.end(), [](std::string_view stage) { return stage != "All"; })) {
+    std::string shown;
+    for (const std::string_view stage : stages) {
+      shown += shown.empty() ? "[" : ",";
+      json::append_quoted(shown, stage);
     }
+    causes.push_back({"FieldValueNotSupported", fmt::format("Unsupported value: {}]: supported values: \"All\"", shown), "dryRun"});
   }
   const std::string_view validation = request.param("fieldValidation").value_or("");
   context.field_validation = FieldValidation::kWarn;

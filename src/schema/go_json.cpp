@@ -168,8 +168,7 @@ void write_member(const Type& type, const Field& field, const json::Value& objec
   separate(out);
   json::append_quoted(out, go_name(type, field.name));
   out += ':';
-  // What is empty and what is not there are one here: it is nearly always the latter.
-  if (value && !(value->IsArray() && value->Empty())) {
+  if (value) {
     write(field, field.shape, *value, out);
   } else if (is_pointer(type, field) || field.shape == Shape::kList || field.shape == Shape::kMap || field.shape == Shape::kAny || field.shape == Shape::kTime) {
     out += "null";
