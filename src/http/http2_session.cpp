@@ -1,5 +1,6 @@
 #include "http/http2_session.h"
 
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -25,11 +26,21 @@ Http2Session::Http2Session(uint64_t number, Channel channel, std::string address
       remote_address(std::move(address)),
       peer(std::move(certificate)),
       options_(std::move(options)),
-      fd_(channel.fd()),
       channel_(std::move(channel)),
       protocol_(options_.limits) {}
 
 bool Http2Session::done_reading(uint32_t& seen) { return wakes_.compare_exchange_strong(seen, 0); }
+
+// With the lock: a descriptor that another thread closed may be somebody else's already.
+void Http2Session::arm(int epoll) {
+  Lock lock(mutex_);
+  if (state_ == State::kClosed) return;
+  wakes_.store(0, std::memory_order_release);
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.data.u64 = id << 1 | 1;
+  ::epoll_ctl(epoll, EPOLL_CTL_MOD, channel_.fd(), &event);
+}
 
 bool Http2Session::read(std::vector<Arrival>& arrived, bool& more) {
   Lock lock(mutex_);

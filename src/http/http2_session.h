@@ -57,11 +57,17 @@ class Http2Session {
   // one does that, and looks again on our behalf.
   bool begin_reading() { return wakes_.fetch_add(1, std::memory_order_acq_rel) == 0; }
   bool done_reading(uint32_t& seen);
-  void leave_unread() { wakes_.store(0, std::memory_order_release); }  // somebody will be woken for the rest
+  // Has epoll tell of what is there, at first and when it was left unread.
+  void arm(int epoll);
   // Reads what there is, sends what can be sent. `arrived` gets the requests. `more`: stopped for others' sake.
   // false: the connection is over, and close() is to be called.
   bool read(std::vector<Arrival>& arrived, bool& more);
   void close();
+
+  // What epoll tells of a session: an odd number, larger than those of the server's own descriptors.
+  static constexpr uint64_t kFirstId = 16;
+  static bool is_session(uint64_t tag) { return tag & 1; }
+  static uint64_t id_of(uint64_t tag) { return tag >> 1; }
 
   // Looks after deadlines.
   int64_t deadline() const { return deadline_.load(std::memory_order_relaxed); }
@@ -69,7 +75,6 @@ class Http2Session {
   // The server stops: running streams may end.
   void go_away();
   void shut_down();  // the socket
-  int fd() const { return fd_; }  // while it is not closed
 
   bool is_open(int32_t stream) const;
 
@@ -102,7 +107,6 @@ class Http2Session {
   void broken() KNARR_REQUIRES(mutex_);
 
   const Options options_;
-  const int fd_;
   std::atomic<uint32_t> wakes_{0};
   std::atomic<int64_t> deadline_{INT64_MAX};
   std::atomic<Http2Watcher*> watcher_{nullptr};

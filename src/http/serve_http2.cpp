@@ -1,26 +1,11 @@
 // What happens on a connection of HTTP/2: what its streams ask for goes the same way as requests of HTTP/1.1, many at a
 // time.
-#include <sys/epoll.h>
-
 #include "http/reply.h"
 #include "http/server_impl.h"
 #include "http/takeover.h"
 #include "knarr/base/log.h"
 
 namespace knarr::http {
-
-namespace {
-
-constexpr uint64_t kFirstSession = 16;  // what epoll tells of it is none of our own descriptors' tags
-
-epoll_event session_event(const Http2Session& session) {
-  epoll_event event{};
-  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-  event.data.u64 = session.id << 1 | 1;
-  return event;
-}
-
-}  // namespace
 
 void ServerImpl::adopt_session(Connection& connection) {
   const std::unique_ptr<Connection> owner(&connection);
@@ -30,7 +15,7 @@ void ServerImpl::adopt_session(Connection& connection) {
   std::shared_ptr<Http2Session> session;
   {
     Lock lock(sessions_mutex_);
-    last_session_ = std::max(last_session_ + 1, kFirstSession);
+    last_session_ = std::max(last_session_ + 1, Http2Session::kFirstId);
     session = std::make_shared<Http2Session>(last_session_, std::move(connection.channel),
                                              std::move(connection.remote_address), std::move(connection.peer),
                                              std::move(options));
@@ -38,8 +23,7 @@ void ServerImpl::adopt_session(Connection& connection) {
     session_count_ = sessions_.size();
   }
   if (stopping_) session->go_away();
-  epoll_event event = session_event(*session);
-  ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, session->fd(), &event);  // tells at once that it can be written
+  session->arm(epoll_.get());  // tells at once that it can be written
 }
 
 void ServerImpl::drive_session(uint64_t id) {
@@ -57,11 +41,7 @@ void ServerImpl::drive_session(uint64_t id) {
   do alive = session->read(arrived, more);
   while (alive && !more && !session->done_reading(seen));
   if (!alive) close_session(*session);
-  if (alive && more) {
-    epoll_event event = session_event(*session);
-    session->leave_unread();
-    ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, session->fd(), &event);
-  }
+  if (alive && more) session->arm(epoll_.get());
   for (auto& arrival : arrived) dispatch(session, arrival, arrived.size() == 1);
 }
 

@@ -166,8 +166,8 @@ void ServerImpl::poll_loop(bool spare) {
       accept_some();
     } else if (event.data.u64 == kTimerTag) {
       sweep();
-    } else if (event.data.u64 & 1) {
-      drive_session(event.data.u64 >> 1);
+    } else if (Http2Session::is_session(event.data.u64)) {
+      drive_session(Http2Session::id_of(event.data.u64));
     } else {
       drive(*static_cast<Connection*>(event.data.ptr));
     }
