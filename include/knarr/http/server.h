@@ -151,8 +151,8 @@ class Response {
   void stream(std::function<void(const Writer& write, const std::function<bool()>& gone)> run);
   // Runs `run` on a thread of its own, which says status and headers, too.
   void reply(std::function<void(Reply&)> run);
-  // Only on HTTP/1.1, where a client may ask for an upgrade; others get 400. Hands over the raw connection on a thread of its own; nothing was written to it. `early`: bytes that the client
-  // sent after its request head.
+  // Only on HTTP/1.1, where a client may ask for an upgrade; others get 400. Hands over the raw connection on a thread of
+  // its own; nothing was written to it. `early`: bytes that the client sent after its request head.
   void take_over(std::function<void(std::unique_ptr<Stream> stream, std::string early)> run);
 
   // After stream() or take_over(): kept until what they run has ended.
