@@ -227,7 +227,8 @@ std::string status_json(const Status& status, std::string_view continue_token) {
   const Status::Details& d = status.details();
   const bool details = !d.name.empty() || !d.group.empty() || !d.kind.empty() || !d.uid.empty() ||
                        d.retry_after_seconds > 0 || !status.causes().empty() || status.code() == 403 ||
-                       status.code() == 404 || status.code() == 405 || status.code() == 422;
+                       status.code() == 404 || status.code() == 405 || status.code() == 422 ||
+                       status.message().starts_with("406:");  // of the router
   if (details) {
     out += ",\"details\":{";
     first = true;

@@ -203,7 +203,11 @@ void fit_status(const http::Request& request, http::Response& response) {
   constexpr std::string_view kStatus = R"({"kind":"Status","apiVersion":"v1",)";
   if (response.takeover || !std::string_view(response.body).starts_with(kStatus)) return;
   const auto output = negotiate_output(request, Forms::kPlain);
-  if (!output.ok() || (!output->yaml && !output->protobuf && !output->pretty)) return;
+  if (!output.ok()) {  // no form is wanted: then one for people
+    if (const auto document = json::parse(response.body); document.ok()) response.body = json::dump_pretty(*document);
+    return;
+  }
+  if (!output->yaml && !output->protobuf && !output->pretty) return;
   response.body = format_json(std::move(response.body), *output);
   response.set_header("Content-Type", output->content_type());
 }

@@ -274,7 +274,8 @@ std::string Renderer::list(const ListAnswer& list) const {
   return format_json(out += "]}", output_);
 }
 
-void Renderer::watch_frame(std::string& out, const WatchItem& item) {
+void Renderer::watch_frame(std::string& out, const WatchItem& item, WallTime now) {
+  now_ = now;
   if (output_.protobuf) return protobuf_frame(out, item);
   out += "{\"type\":\"";
   out += to_string(item.type);

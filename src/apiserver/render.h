@@ -16,8 +16,8 @@ class Renderer {
 
   std::string object(std::string_view bytes) const;  // one object, or a Status, which stays as it is
   std::string list(const ListAnswer& list) const;
-  // Appends one frame of a watch. The first frame of a table has the columns.
-  void watch_frame(std::string& out, const WatchItem& item);
+  // Appends one frame of a watch. The first frame of a table has the columns. `now`: for ages, which a watch outlives.
+  void watch_frame(std::string& out, const WatchItem& item, WallTime now);
 
  private:
   void append_message(std::string& out, std::string_view bytes) const;  // of an object in a list

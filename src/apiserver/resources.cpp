@@ -83,8 +83,8 @@ Result<DeleteParams> delete_params(const http::Request& request, RequestContext&
 // A watch on its way to a client: frames as the socket takes them.
 class WatchSource final : public http::PumpSource {
  public:
-  WatchSource(std::unique_ptr<Watch> watch, Renderer renderer, bool as_list, std::shared_ptr<AuditTrail> audit)
-      : watch_(std::move(watch)), renderer_(std::move(renderer)), as_list_(as_list), audit_(std::move(audit)) {}
+  WatchSource(const Clock& clock, std::unique_ptr<Watch> watch, Renderer renderer, bool as_list, std::shared_ptr<AuditTrail> audit)
+      : clock_(clock), watch_(std::move(watch)), renderer_(std::move(renderer)), as_list_(as_list), audit_(std::move(audit)) {}
 
   More next(std::string& out, size_t budget) override {
     thread_local std::vector<WatchItem> items;  // one for thousands of watches
@@ -94,7 +94,7 @@ class WatchSource final : public http::PumpSource {
       const bool goes_on = watch_->next(kWatchBatch, items);
       for (const WatchItem& item : items) {
         if (as_list_ && item.type != WatchType::kError) return More::kEnd;  // no event is a list: upstream ends there
-        renderer_.watch_frame(out, item);
+        renderer_.watch_frame(out, item, clock_.wall());
       }
       items.clear();  // holds no object longer
       if (!goes_on) return More::kEnd;
@@ -105,6 +105,7 @@ class WatchSource final : public http::PumpSource {
   std::optional<MonoTime> deadline() const override { return watch_->deadline(); }
 
  private:
+  const Clock& clock_;
   std::unique_ptr<Watch> watch_;
   Renderer renderer_;
   const bool as_list_;
@@ -141,7 +142,7 @@ bool is_builtin_group(std::string_view group) {
   return std::any_of(all.begin(), all.end(), [&](const schema::Resource& r) { return r.group == group; });
 }
 
-// What upstream's handler of custom resources says of a collection's path with a method that is not for it.
+// What upstream's handler of custom resources says to a method that it does not know.
 Status refuse_custom(const schema::Resource& resource, const RequestInfo& info) {
   if (resource.namespaced && info.ns.empty()) return path_not_found_error();
   return not_supported_error(resource, info.verb);
@@ -166,7 +167,7 @@ Result<Target> find_target(const schema::Registry& registry, const RequestInfo& 
   }
   if (info.old_watch && (!info.subresource.empty() || (resource.namespaced && info.ns.empty() && !info.name.empty())))
     return path_not_found_error();
-  if (resource.custom && info.name.empty() && !contains(resource.verbs, info.verb)) return refuse_custom(resource, info);
+  if (resource.custom && info.subresource.empty() && !contains(resource.verbs, info.verb)) return refuse_custom(resource, info);
   const bool across = info.verb == "list" || info.verb == "watch";
   // Paths that lead nowhere: an object's without its namespace, or of a resource whose objects are only sent.
   if (!info.name.empty() && !across) {
@@ -236,7 +237,7 @@ class ResourceRequest {
   // Metadata comes as one object or as a list, by what is asked for.
   Status check_form() const {
     const std::string& verb = exchange_.info.verb;
-    const std::string kind = internal_kind(shown());
+    const std::string kind = shown().custom ? "unstructured.Unstructured" : internal_kind(shown());
     const bool many = verb == "list" || verb == "deletecollection";
     if (output_.shape == Shape::kPartial && many)
       return Status(
@@ -341,7 +342,7 @@ class ResourceRequest {
     output_.pretty = false;
     response_.set_header("Content-Type",
                          output_.protobuf ? fmt::format("{};stream=watch", output_.content_type()) : "application/json");
-    response_.pump(topic, std::make_unique<WatchSource>(std::move(watch), renderer(), output_.shape == Shape::kPartialList, exchange_.audit));
+    response_.pump(topic, std::make_unique<WatchSource>(rest_.clock(), std::move(watch), renderer(), output_.shape == Shape::kPartialList, exchange_.audit));
     return Status::OK();
   }
 

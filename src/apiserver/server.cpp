@@ -10,6 +10,7 @@
 #include "access.h"
 #include "admittance.h"
 #include "audit_trail.h"
+#include "knarr/apiserver/document.h"
 #include "knarr/base/log.h"
 #include "server_impl.h"
 
@@ -120,6 +121,7 @@ ApiServerImpl::Verdict ApiServerImpl::admit(Exchange& exchange, std::function<vo
       exchange.response.status = 500;
       exchange.response.set_header("Content-Type", "text/plain; charset=utf-8");
       exchange.response.set_header("X-Content-Type-Options", "nosniff");
+      exchange.response.set_header("Audit-Id", new_uid());
       exchange.response.body = fmt::format(
           "Internal Server Error: \"{0}\": failed to create RequestInfo: unable to determine kind and namespace from url, {0}\n",
           exchange.request.target);
@@ -173,7 +175,7 @@ void ApiServerImpl::finish(const Exchange& exchange) {
   auto& headers = exchange.response.headers;
   const bool cacheable =
       std::any_of(headers.begin(), headers.end(), [](const auto& header) { return header.first == "Cache-Control"; });
-  if (!cacheable) headers.emplace_back("Cache-Control", "no-cache, private");
+  if (!cacheable && !exchange.info.broken) headers.emplace_back("Cache-Control", "no-cache, private");
   counts_.add(exchange.info, exchange.response.status);
 }
 

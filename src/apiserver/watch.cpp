@@ -17,6 +17,39 @@ constexpr seconds kBookmarkInterval{60};
 constexpr seconds kBookmarkBeforeEnd{2};  // the last one: who watches again goes on from there
 constexpr int64_t kMinTimeout = 1800;  // a watch without timeoutSeconds ends at random within 30 to 60 minutes
 
+// What Go writes of an object that nobody filled: the members that are never left out. Behind others, if there are any.
+void append_empty(std::string& out, const schema::Type& type) {
+  for (const schema::Field& field : type.fields) {
+    if (field.name == "kind" || field.name == "apiVersion" || field.name == "metadata" || field.pointer) continue;
+    if (field.omit_empty && field.shape != schema::Shape::kObject) continue;
+    if (out.back() != '{') out += ',';
+    json::append_quoted(out, field.name);
+    switch (field.shape) {
+      case schema::Shape::kObject:
+        append_empty(out += ":{", *field.type);
+        out += '}';
+        break;
+      case schema::Shape::kString:
+        out += ":\"\"";
+        break;
+      case schema::Shape::kQuantity:
+        out += ":\"0\"";
+        break;
+      case schema::Shape::kBool:
+        out += ":false";
+        break;
+      case schema::Shape::kInt32:
+      case schema::Shape::kInt64:
+      case schema::Shape::kDouble:
+      case schema::Shape::kIntOrString:
+        out += ":0";
+        break;
+      default:
+        out += ":null";
+    }
+  }
+}
+
 class WatchImpl final : public Watch {
  public:
   WatchImpl(const Clock& clock, const schema::Registry& registry, schema::ResourceRef resource,
@@ -78,7 +111,9 @@ WatchItem WatchImpl::bookmark(store::Revision revision, bool initial_end) const 
   std::string body = object_prefix(*resource_);
   body += fmt::format("\"metadata\":{{\"resourceVersion\":\"{}\"", revision);
   if (initial_end) body += R"(,"annotations":{"k8s.io/initial-events-end":"true"})";
-  body += "}}";
+  body += '}';
+  if (!resource_->custom) append_empty(body, *resource_->type);
+  body += '}';
   return {WatchType::kBookmark, nullptr, std::move(body)};
 }
 

@@ -355,16 +355,16 @@ TEST_CASE("watch frames, plain and as a table") {
   const WatchItem item{WatchType::kAdded, made->object, {}};
   Renderer plain(Cluster::resource("configmaps"), Output{}, kStart);
   std::string out;
-  plain.watch_frame(out, item);
+  plain.watch_frame(out, item, WallTime());
   CHECK(out == R"({"type":"ADDED","object":)" + made->object->value + "}\n");
   Output as_table;
   as_table.shape = Shape::kTable;
   Renderer table(Cluster::resource("configmaps"), as_table, kStart);
   out.clear();
-  table.watch_frame(out, item);
+  table.watch_frame(out, item, WallTime());
   CHECK(json::find(parse(out), {"object", "columnDefinitions"})->IsArray());
   out.clear();
-  table.watch_frame(out, item);
+  table.watch_frame(out, item, WallTime());
   CHECK(json::find(parse(out), {"object", "columnDefinitions"})->IsNull());
   CHECK(json::find(parse(out), {"object", "rows"})->Size() == 1);
 }
