@@ -4,7 +4,6 @@ import json
 import random
 import ssl
 import struct
-import time
 import unittest
 
 import http2
@@ -256,7 +255,8 @@ class Attack:
                     payload = bytearray(self.random.choice([HEAD, POST, random_bytes(self.random.randrange(60)), b"{}", bytes(4), bytes(8)]))
                     if payload and self.random.random() < 0.5:
                         payload[self.random.randrange(len(payload))] ^= 1 << self.random.randrange(8)
-                    connection.send(frame(kind, self.random.choice([0, 1, 4, 5, 8, 32, 255]), self.random.choice([0, 1, 1, 3, 5, 7, 2, 1 << 31]), bytes(payload)))
+                    flags, stream = self.random.choice([0, 1, 4, 5, 8, 32, 255]), self.random.choice([0, 1, 1, 3, 5, 7, 2, 1 << 31])
+                    connection.send(frame(kind, flags, stream, bytes(payload)))
                 connection.read(0.02)
 
     def too_many(self, path):
