@@ -216,12 +216,26 @@ bool Http2Session::is_open(int32_t stream) const {
   return protocol_.is_open(stream);
 }
 
-void Http2Session::respond(int32_t stream, Response& response, bool is_head) {
-  Lock lock(mutex_);
-  if (!protocol_.is_open(stream)) return;
-  protocol_.set_time(now_ns());
-  protocol_.respond(stream, response, is_head);
-  after();
+void Http2Session::respond(int32_t stream, Response response, bool is_head) {
+  {
+    Lock lock(answers_mutex_);
+    answers_.push_back({stream, std::move(response), is_head});
+    if (std::exchange(answering_, true)) return;
+  }
+  for (;;) {
+    std::vector<Answer> answers;
+    {
+      Lock lock(answers_mutex_);
+      answering_ = !answers_.empty();
+      if (!answering_) return;
+      answers.swap(answers_);
+    }
+    Lock lock(mutex_);
+    if (state_ != State::kOpen) continue;
+    protocol_.set_time(now_ns());
+    for (Answer& answer : answers) protocol_.respond(answer.stream, answer.response, answer.is_head);
+    after();
+  }
 }
 
 void Http2Session::open_body(int32_t stream, Response& response) {

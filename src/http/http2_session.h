@@ -78,8 +78,9 @@ class Http2Session {
 
   bool is_open(int32_t stream) const;
 
-  // Answers. To a stream that is closed they do nothing.
-  void respond(int32_t stream, Response& response, bool is_head);
+  // Answers. To a stream that is closed they do nothing. respond() does not wait while another thread sends answers: that
+  // one takes this along.
+  void respond(int32_t stream, Response response, bool is_head);
   void open_body(int32_t stream, Response& response);
   Status write(int32_t stream, std::string_view bytes);  // waits for room
   void finish(int32_t stream, bool whole);               // not whole: the stream is reset
@@ -110,6 +111,15 @@ class Http2Session {
   std::atomic<uint32_t> wakes_{0};
   std::atomic<int64_t> deadline_{INT64_MAX};
   std::atomic<Http2Watcher*> watcher_{nullptr};
+
+  struct Answer {
+    int32_t stream;
+    Response response;
+    bool is_head;
+  };
+  Mutex answers_mutex_;
+  std::vector<Answer> answers_ KNARR_GUARDED_BY(answers_mutex_);
+  bool answering_ KNARR_GUARDED_BY(answers_mutex_) = false;  // a thread sends them
 
   mutable Mutex mutex_;
   std::condition_variable_any changed_;  // for write()

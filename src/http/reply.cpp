@@ -54,7 +54,7 @@ class SessionReply final : public Reply {
  public:
   SessionReply(Http2Session& session, int32_t stream, bool is_head)
       : session_(session), stream_(stream), is_head_(is_head) {}
-  ~SessionReply() override { session_.finish(stream_, ended_); }
+  ~SessionReply() override { session_.finish(stream_, ended_ || bodiless_); }
 
   Status begin(int status, const Headers& headers) override {
     Response head;
@@ -62,7 +62,7 @@ class SessionReply final : public Reply {
     head.headers = headers;
     bodiless_ = is_head_ || !may_have_body(status);
     if (bodiless_) {
-      session_.respond(stream_, head, true);
+      session_.respond(stream_, std::move(head), true);
     } else {
       session_.open_body(stream_, head);
     }

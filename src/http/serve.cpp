@@ -250,7 +250,7 @@ void ServerImpl::run_ready() {
     more = !ready_.empty();
   }
   enter_handler();
-  if (more && polling_.load() > 0) wake_poller();
+  if (more && sleeping_.load() > 0) wake_poller();
   serve(*job);
   leave_handler();
 }

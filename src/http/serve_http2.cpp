@@ -58,7 +58,7 @@ void ServerImpl::dispatch(const std::shared_ptr<Http2Session>& session, Http2Ses
     requests_.fetch_add(1, std::memory_order_relaxed);
     Response response;
     fill_error(arrival.error.code, arrival.error.message, response);
-    return session->respond(arrival.stream, response, false);
+    return session->respond(arrival.stream, std::move(response), false);
   }
   if (!session->is_open(arrival.stream)) return;
   const auto job = std::make_shared<Job>(session, arrival.stream, std::move(arrival.request));
@@ -70,7 +70,7 @@ void ServerImpl::dispatch(const std::shared_ptr<Http2Session>& session, Http2Ses
 
 void ServerImpl::answer_stream(Job& job) {
   if (job.response.takeover) return hand_over_stream(job);
-  job.session->respond(job.stream, job.response, job.taken.request.method == "HEAD");
+  job.session->respond(job.stream, std::move(job.response), job.taken.request.method == "HEAD");
 }
 
 void ServerImpl::hand_over_stream(Job& job) {

@@ -152,7 +152,9 @@ void ServerImpl::poll_loop(bool spare) {
   while (!spare || polling_.load() <= workers_) {
     const bool work = ready_count_.load() > 0;
     epoll_event event;
+    if (!work) sleeping_.fetch_add(1);
     const int found = work && taken_in >= kIntake ? 0 : ::epoll_wait(epoll_.get(), &event, 1, work ? 0 : -1);
+    if (!work) sleeping_.fetch_sub(1);
     turns_.fetch_add(1, std::memory_order_relaxed);
     if (found <= 0) {  // nothing (more) has come; or EINTR
       taken_in = 0;

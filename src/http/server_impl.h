@@ -135,6 +135,7 @@ class ServerImpl final : public Server {
   std::vector<std::thread> pollers_;
   std::thread watchman_;
   std::atomic<int> polling_{0};     // pollers that are not inside a handler
+  std::atomic<int> sleeping_{0};    // pollers that wait for epoll
   std::atomic<uint64_t> turns_{0};  // events that pollers took
   Mutex watchman_mutex_;
   std::condition_variable_any watchman_wanted_;
