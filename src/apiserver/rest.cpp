@@ -96,7 +96,7 @@ Rest::Impl::Impl(RestOptions options)
       service_accounts(std::move(options.service_accounts)),
       event_expiry(*store, *clock, options.event_ttl),
       definitions(*store, *clock, registry),
-      service_addresses(*store, store->resource("services"), options.service_cidr) {
+      service_addresses(*store, options.service_cidr) {
   for (const schema::Resource& resource : schema::resources()) ids.push_back(store->resource(resource.storage_name));
 }
 

@@ -1,6 +1,5 @@
 #include "service_addresses.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -20,7 +19,10 @@ using json::Allocator;
 using json::Value;
 
 constexpr int kFirstPort = 30000, kLastPort = 32767;
-constexpr int kAttempts = 4096;  // random tries before all are looked at in turn
+constexpr uint64_t kMostLooks = 1 << 20;  // at addresses that may be free
+constexpr uint64_t kFewAddresses = 16;     // networks without a part for addresses that people choose
+constexpr int kShortestIpv6 = 64;         // prefix of an IPv6 network that addresses are given of
+constexpr std::string_view kManagedBy = "ipaddress.kubernetes.io/managed-by", kAllocator = "ipallocator.k8s.io";
 constexpr std::string_view kNone = "None";
 
 const Value& member(const Value& object, std::initializer_list<std::string_view> path) {
@@ -57,6 +59,18 @@ bool is_ipv6(std::string_view address) { return address.find(':') != std::string
 std::string family_of(std::string_view address) { return is_ipv6(address) ? "IPv6" : "IPv4"; }
 std::string other_family(std::string_view family) { return family == "IPv4" ? "IPv6" : "IPv4"; }
 
+std::string family_of(const Prefix& network) { return network.ipv6() ? "IPv6" : "IPv4"; }
+
+// Addresses may be given of this ServiceCIDR: it stays, and nobody said that it is not ready.
+bool is_ready(const Value& cidr) {
+  if (!json::get_string(cidr, {"metadata", "deletionTimestamp"}).empty()) return false;
+  const Value& conditions = member(cidr, {"status", "conditions"});
+  if (!conditions.IsArray()) return true;
+  for (const Value& condition : conditions.GetArray())
+    if (json::get_string(condition, "type") == "Ready") return json::get_string(condition, "status") == "True";
+  return true;
+}
+
 bool has_node_ports(std::string_view type) { return type == "NodePort" || type == "LoadBalancer"; }
 
 }  // namespace
@@ -68,52 +82,50 @@ ServiceAddresses::Reservation::~Reservation() {
   if (owner_) owner_->release(values_);
 }
 
-bool ServiceAddresses::Network::contains(const Bytes& address) const {
-  if (address.size() != base.size()) return false;
-  for (int bit = 0; bit < prefix; ++bit) {
-    const uint8_t mask = static_cast<uint8_t>(0x80 >> (bit % 8));
-    if ((address[bit / 8] & mask) != (base[bit / 8] & mask)) return false;
-  }
-  return true;
-}
-
-uint64_t ServiceAddresses::Network::size() const {
-  const int bits = std::min<int>(static_cast<int>(base.size()) * 8 - prefix, 16);
-  return uint64_t{1} << bits;
-}
-
-std::string ServiceAddresses::Network::at(uint64_t offset) const {
-  Bytes address = base;
-  for (auto byte = address.rbegin(); offset != 0 && byte != address.rend(); ++byte, offset >>= 8)
-    *byte = static_cast<uint8_t>(*byte | (offset & 0xff));
-  char text[INET6_ADDRSTRLEN] = {};
-  inet_ntop(address.size() == 4 ? AF_INET : AF_INET6, address.data(), text, sizeof text);
-  return text;
-}
-
-ServiceAddresses::ServiceAddresses(const store::Store& store, store::ResourceId services, std::string_view cidrs)
-    : store_(store), services_(services) {
+ServiceAddresses::ServiceAddresses(store::Store& store, std::string_view cidrs)
+    : store_(store),
+      services_(store.resource("services")),
+      cidrs_(store.resource("servicecidrs.networking.k8s.io")),
+      address_objects_(store.resource("ipaddresses.networking.k8s.io")) {
   while (!cidrs.empty()) {
     const size_t comma = std::min(cidrs.find(','), cidrs.size());
-    const std::string cidr(cidrs.substr(0, comma));
+    if (auto network = Prefix::parse(cidrs.substr(0, comma))) configured_.push_back(std::move(*network));
     cidrs.remove_prefix(std::min(comma + 1, cidrs.size()));
-    const size_t slash = cidr.find('/');
-    if (slash == std::string::npos) continue;
-    Network network;
-    network.family = family_of(cidr);
-    network.base.resize(network.family == "IPv4" ? 4 : 16);
-    network.prefix = std::atoi(cidr.c_str() + slash + 1);
-    const int family = network.family == "IPv4" ? AF_INET : AF_INET6;
-    if (inet_pton(family, cidr.substr(0, slash).c_str(), network.base.data()) == 1)
-      networks_.push_back(std::move(network));
   }
 }
 
-const ServiceAddresses::Network* ServiceAddresses::network(std::string_view family) const {
-  for (const Network& known : networks_) {
-    if (known.family == family) return &known;
-  }
+const Prefix* ServiceAddresses::configured(std::string_view family) const {
+  for (const Prefix& known : configured_)
+    if (family_of(known) == family) return &known;
   return nullptr;
+}
+
+std::vector<Prefix> ServiceAddresses::networks(std::string_view family) const {
+  std::vector<Prefix> out;
+  const Prefix* first = configured(family);
+  const auto objects = store_.list(cidrs_, {});
+  const bool none = !objects.ok() || objects->objects.empty();
+  for (const store::ObjectPtr& object : none ? std::vector<store::ObjectPtr>() : objects->objects) {
+    const auto document = json::parse(object->value);
+    if (!document.ok() || !is_ready(*document)) continue;
+    for (const std::string& cidr : texts(member(*document, {"spec", "cidrs"}))) {
+      const auto network = Prefix::parse(cidr);
+      if (!network || family_of(*network) != family || (network->ipv6() && network->bits() < kShortestIpv6)) continue;
+      const bool configured = first && network->to_string() == first->to_string();
+      out.insert(configured ? out.begin() : out.end(), *network);
+    }
+  }
+  if (none && first) out.push_back(*first);
+  return out;
+}
+
+bool ServiceAddresses::take_address(const std::string& address, Reservation& reservation) {
+  // Those of services follow what the services say; others are somebody's.
+  if (const store::ObjectPtr object = store_.get(address_objects_, address)) {
+    const auto document = json::parse(object->value);
+    if (!document.ok() || json::get_string(*document, {"metadata", "labels", kManagedBy}) != kAllocator) return false;
+  }
+  return take(address, reservation);
 }
 
 bool ServiceAddresses::take(const std::string& value, Reservation& reservation) {
@@ -262,25 +274,25 @@ class ServiceAddresses::Allocation {
     }
     for (size_t i = wanted.size(); i < addresses.size() && addresses[i] != kNone; ++i) {
       const std::string family = family_of(addresses[i]);
-      if (!addresses_.network(family))
+      if (!addresses_.configured(family))
         return invalid(cause_invalid(fmt::format("spec.clusterIPs[{}]", i), json_list(addresses),
                                      fmt::format("{} is not configured on this cluster", family)));
       wanted.push_back(family);
     }
-    const std::string preferred = addresses_.networks_.front().family;
+    const std::string preferred = family_of(addresses_.configured_.front());
     if (headless && !selects) {
       if (wanted.empty()) wanted.push_back(preferred);
       if (wanted.size() < 2 && policy != "SingleStack") wanted.push_back(other_family(wanted[0]));
     } else {
-      if (policy == "RequireDualStack" && addresses_.networks_.size() < 2)
+      if (policy == "RequireDualStack" && addresses_.configured_.size() < 2)
         return bad_policy("this cluster is not configured for dual-stack services");
       for (size_t i = 0; i < wanted.size(); ++i) {
-        if (!addresses_.network(wanted[i]))
+        if (!addresses_.configured(wanted[i]))
           return invalid(cause_invalid(fmt::format("spec.ipFamilies[{}]", i), quoted(wanted[i]),
                                        "not configured on this cluster"));
       }
       if (wanted.empty()) wanted.push_back(preferred);
-      if (policy != "SingleStack" && wanted.size() == 1 && addresses_.networks_.size() == 2)
+      if (policy != "SingleStack" && wanted.size() == 1 && addresses_.configured_.size() == 2)
         wanted.push_back(other_family(wanted[0]));
     }
     set_texts(spec(), "ipFamilies", wanted, alloc_);
@@ -300,11 +312,11 @@ class ServiceAddresses::Allocation {
       if (!addresses[i].empty() && kept) continue;
       // An address that changes is refused by validation.
       if (i < before.size() && !addresses[i].empty()) continue;
-      const Network& network = *addresses_.network(wanted[i]);
+      const std::vector<Prefix> networks = addresses_.networks(wanted[i]);
       if (addresses[i].empty()) {
-        KNARR_ASSIGN(addresses[i], next_address(network));
+        KNARR_ASSIGN(addresses[i], next_address(networks));
       } else {
-        KNARR_RETURN_IF_ERROR(claim_address(network, addresses[i], asked));
+        KNARR_RETURN_IF_ERROR(claim_address(networks, addresses[i], asked));
       }
     }
     set_texts(spec(), "clusterIPs", addresses, alloc_);
@@ -312,35 +324,48 @@ class ServiceAddresses::Allocation {
     return Status::OK();
   }
 
-  Status claim_address(const Network& network, const std::string& address, const std::vector<std::string>& asked) {
-    Bytes bytes(network.base.size());
-    const bool parsed = inet_pton(bytes.size() == 4 ? AF_INET : AF_INET6, address.c_str(), bytes.data()) == 1;
+  Status claim_address(const std::vector<Prefix>& networks, const std::string& address, const std::vector<std::string>& asked) {
+    const auto parsed = Prefix::parse_address(address);
     if (!parsed) return Status::OK();  // validation tells what is wrong with it
     const auto refused = [&](std::string_view why) {
       return invalid(cause_invalid("spec.clusterIPs", json_list(asked),
                                    fmt::format("failed to allocate IP {}: {}", address, why)));
     };
-    if (!network.contains(bytes))
-      return refused(dry_run_
-                         ? fmt::format("the provided IP ({}) is not in the valid range. The range of valid IPs is {}/{}",
-                                       address, network.at(0), network.prefix)
-                         : "the provided network does not match the current range");
+    const auto has = [&](const Prefix& network) {
+      const uint64_t at = network.contains(*parsed) ? network.offset_of(*parsed) : 0;
+      return at >= network.first_host() && at <= network.last_host();
+    };
+    const bool there = std::any_of(networks.begin(), networks.end(), has);
+    if (!there && dry_run_ && !networks.empty())
+      return refused(fmt::format("the provided IP ({}) is not in the valid range. The range of valid IPs is {}", address,
+                                 networks.front().to_string()));
+    if (!there) return refused("the provided network does not match the current range");
     if (dry_run_) return Status::OK();
-    if (!addresses_.take(address, reservation_)) return refused("provided IP is already allocated");
+    if (!addresses_.take_address(address, reservation_)) return refused("provided IP is already allocated");
     return Status::OK();
   }
 
-  // Any free one, first of the upper part: the lower is for addresses that people choose.
-  Result<std::string> next_address(const Network& network) {
-    const uint64_t size = network.size(), low = std::min<uint64_t>(std::max<uint64_t>(16, size / 16), 256);
-    const uint64_t first = size > low + 2 ? low : 2, count = size > first + 1 ? size - first - 1 : 0;
-    for (int attempt = 0; attempt < kAttempts && count > 0; ++attempt) {
-      const std::string address = network.at(first + random_number() % count);
-      if (addresses_.take(address, reservation_)) return address;
+  // A free one among `count`, beginning anywhere.
+  bool take_any(const Prefix& network, uint64_t first, uint64_t count, std::string& out) {
+    if (count == 0) return false;
+    const uint64_t start = random_number() % count;
+    for (uint64_t i = 0; i < std::min(count, kMostLooks); ++i) {
+      out = network.at(first + (start + i) % count);
+      if (addresses_.take_address(out, reservation_)) return true;
     }
-    for (uint64_t offset = size - 2; offset > 1 && size > 3; --offset) {
-      const std::string address = network.at(offset);
-      if (addresses_.take(address, reservation_)) return address;
+    return false;
+  }
+
+  // Any free one of the first network that has one; in it first of the upper part: the lower is for addresses that people choose.
+  Result<std::string> next_address(const std::vector<Prefix>& networks) {
+    std::string address;
+    for (const Prefix& network : networks) {
+      if (dry_run_) return network.at(0);  // none is given, as upstream does not
+      const uint64_t size = network.size(), first = network.first_host(), last = network.last_host();
+      if (last < first) continue;
+      const uint64_t hosts = last - first + 1;
+      const uint64_t lower = size <= kFewAddresses ? 0 : std::min(std::clamp<uint64_t>(size / 16, 16, 256), hosts);
+      if (take_any(network, first + lower, hosts - lower, address) || take_any(network, first, lower, address)) return address;
     }
     return Status(
         500, reason::kInternalError,
@@ -443,7 +468,7 @@ class ServiceAddresses::Allocation {
 
 Result<ServiceAddresses::Reservation> ServiceAddresses::allocate(Value& service, const Value* old, bool dry_run,
                                                                  Allocator& alloc) {
-  if (networks_.empty()) return Reservation();
+  if (configured_.empty()) return Reservation();
   return Allocation(*this, service, old, dry_run, alloc).run();
 }
 

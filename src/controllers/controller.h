@@ -46,6 +46,7 @@ std::unique_ptr<Controller> make_cluster_role_aggregation_controller(Context con
 std::unique_ptr<Controller> make_token_secret_controller(Context context);
 std::unique_ptr<Controller> make_token_cleaner(Context context);
 std::unique_ptr<Controller> make_ip_address_controller(Context context);
+std::unique_ptr<Controller> make_service_cidr_controller(Context context);
 std::unique_ptr<Controller> make_node_authority_controller(Context context);
 std::unique_ptr<Controller> make_namespace_controller(Context context);
 std::unique_ptr<Controller> make_garbage_collector(Context context);

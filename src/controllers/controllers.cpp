@@ -24,6 +24,7 @@ constexpr ControllerEntry kControllers[] = {
     {"token-cleaner", make_token_cleaner},
     {"node-authority", make_node_authority_controller},
     {"ip-addresses", make_ip_address_controller},
+    {"service-cidrs", make_service_cidr_controller},
     {"cluster-role-aggregation", make_cluster_role_aggregation_controller},
     {"flow-configuration", make_flow_configuration_controller},
 };

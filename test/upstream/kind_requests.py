@@ -311,6 +311,18 @@ def services():
     yield "PUT", path + "/new", service("new", clusterIP="None"), {}
     for name in ("a", "n", "new"):
         yield "DELETE", f"{path}/{name}", None, {}
+    networks = NETWORKING + "/servicecidrs"
+    yield "POST", networks, {"metadata": {"name": "more"}, "spec": {"cidrs": ["10.200.0.0/28"]}}, {}
+    yield "WAIT", networks + "/more", "10.200.0.0", {}
+    for address in ("10.200.0.0", "10.200.0.15", "10.200.0.16", "10.200.0.5", "10.200.0.6", "10.96.0.0", "10.96.255.255", "fd00::1"):
+        yield "POST", path, service("n" + address[-2:].strip(".:"), clusterIP=address), {}
+    yield "POST", NETWORKING + "/ipaddresses", {"metadata": {"name": "10.200.0.7"}, "spec": {"parentRef": {"group": "g", "resource": "x", "name": "y"}}}, {}
+    for name, address in (("again", "10.200.0.5"), ("held", "10.200.0.7")):
+        yield "POST", path, service(name, clusterIP=address), {}
+    yield "DELETE", NETWORKING + "/ipaddresses/10.200.0.7", None, {}
+    for name in ("n5", "n6"):
+        yield "DELETE", f"{path}/{name}", None, {}
+    yield "DELETE", networks + "/more", None, {}  # before a dry run: upstream answers one of any network
 
 
 def certificates():

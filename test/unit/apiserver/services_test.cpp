@@ -43,6 +43,7 @@ struct Services : Cluster {
 TEST_CASE("services get free addresses until there are none") {
   Services cluster;
   const std::string spec = R"({"ports":[{"port":80}]})";
+  cluster.made("kubernetes", R"({"clusterIP":"10.96.0.1","ports":[{"port":443}]})");
   CHECK(json::get_string(cluster.made("wish", R"({"clusterIP":"10.96.0.5","ports":[{"port":80}]})"),
                          {"spec", "clusterIP"}) == "10.96.0.5");
   CHECK(cluster.refused("twice", R"({"clusterIP":"10.96.0.5","ports":[{"port":80}]})") ==
@@ -62,6 +63,43 @@ TEST_CASE("services get free addresses until there are none") {
   CHECK(cluster.refused("full", spec).find("range is full") != std::string::npos);
   REQUIRE(cluster.rest->remove(cluster.context, cluster.target("services", "s3"), {}).ok());
   CHECK(cluster.make("again", spec).ok());
+}
+
+TEST_CASE("services get addresses of any ServiceCIDR that is ready") {
+  Services cluster;
+  const auto networks = [](std::string_view name, std::string_view sub) {
+    return Target{schema::find_resource("networking.k8s.io", "v1", "servicecidrs"), sub, "", name};
+  };
+  const auto network = [&](const std::string& name, const std::string& cidr) {
+    const auto made = cluster.rest->create(cluster.context, networks("", ""),
+                                           R"({"kind":"ServiceCIDR","apiVersion":"networking.k8s.io/v1","metadata":{"name":")" + name +
+                                               R"("},"spec":{"cidrs":[")" + cidr + R"("]}})");
+    INFO(made.status().to_string());
+    REQUIRE(made.ok());
+  };
+  const auto with = [](const std::string& address) { return R"({"clusterIP":")" + address + R"(","ports":[{"port":80}]})"; };
+  network("kubernetes", "10.96.0.0/28");
+  CHECK(cluster.refused("early", with("10.200.0.1")).find("does not match the current range") != std::string::npos);
+  network("more", "10.200.0.0/30");
+  network("six", "fd00::/112");
+  CHECK(cluster.make("first", with("10.200.0.1")).ok());
+  for (const char* outside : {"10.200.0.0", "10.200.0.3", "10.200.0.4"}) {  // the network, everybody, another network
+    INFO(outside);
+    CHECK(cluster.refused("no", with(outside)).find("does not match the current range") != std::string::npos);
+  }
+  std::set<std::string> addresses;
+  for (int i = 0; i < 15; ++i)
+    addresses.emplace(json::get_string(cluster.made("s" + std::to_string(i), R"({"ports":[{"port":80}]})"), {"spec", "clusterIP"}));
+  CHECK(addresses.size() == 15);
+  CHECK(addresses.contains("10.200.0.2"));
+  CHECK(cluster.refused("full", R"({"ports":[{"port":80}]})").find("range is full") != std::string::npos);
+
+  network("last", "10.201.0.0/28");
+  REQUIRE(cluster.rest->patch(cluster.context, networks("last", "status"), "application/merge-patch+json",
+                              R"({"status":{"conditions":[{"type":"Ready","status":"False","reason":"Terminating","message":"","lastTransitionTime":"2026-01-01T00:00:00Z"}]}})")
+              .ok());
+  CHECK(cluster.refused("full", R"({"ports":[{"port":80}]})").find("range is full") != std::string::npos);
+  CHECK(cluster.refused("closed", with("10.201.0.1")).find("does not match the current range") != std::string::npos);
 }
 
 TEST_CASE("node ports are shared by protocols, kept by updates and given back") {
