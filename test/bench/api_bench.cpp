@@ -19,8 +19,8 @@ using namespace knarr::bench;
 
 namespace {
 
-std::string config_map(int number) {
-  std::string payload(1100, 'x');
+std::string config_map(int number, char content = 'x') {
+  std::string payload(1100, content);
   return fmt::format(
       R"({{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"bench-{}","namespace":"bench","labels":{{"app":"bench","shard":"s{}"}},"annotations":{{"example.com/note":"made by the benchmark"}}}},"data":{{"key":"{}"}}}})",
       number, number % 10, payload);
@@ -41,7 +41,7 @@ class Bench {
     std::mt19937 random(1);
     for (int& i : order) i = static_cast<int>(random() % static_cast<unsigned>(objects));
     phase("get", objects * 2, [&](http::Client& c, int i) { return call(c, "GET", fmt::format("{}/bench-{}", kPath, order[static_cast<size_t>(i)]), "") == 200; });
-    phase("update", objects, [this](http::Client& c, int i) { return call(c, "PUT", fmt::format("{}/bench-{}", kPath, i), config_map(i)) == 200; });
+    phase("update", objects, [this](http::Client& c, int i) { return call(c, "PUT", fmt::format("{}/bench-{}", kPath, i), config_map(i, 'y')) == 200; });
     int saved = std::exchange(clients_, 1);
     phase("list", arguments_.number("lists"), [this](http::Client& c, int) { return call(c, "GET", kPath, "") == 200; });
     phase("list_label", arguments_.number("lists"), [this](http::Client& c, int) { return call(c, "GET", std::string(kPath) + "?labelSelector=shard%3Ds3", "") == 200; });
