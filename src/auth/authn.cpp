@@ -18,6 +18,8 @@ void add_group(UserInfo& user, std::string_view group) {
 class CertificateAuthenticator : public Authenticator {
  public:
   Result<std::optional<UserInfo>> authenticate(const http::Request& request) override {
+    if (!request.peer_refusal.empty())
+      return Status(401, reason::kUnauthorized, fmt::format("verify the client's certificate: {}", request.peer_refusal));
     if (!request.peer || request.peer->common_name.empty()) return std::optional<UserInfo>();
     UserInfo user;
     user.name = request.peer->common_name;

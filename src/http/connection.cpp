@@ -14,6 +14,17 @@ constexpr size_t kMaxDiscard = 16 << 20;
 
 }  // namespace
 
+void identify(Request& request, const PeerCertificate* peer) {
+  if (!peer) return;
+  if (!peer->refusal.empty()) {
+    request.peer_refusal = peer->refusal;
+  } else if (peer->not_after < Clock::system().wall()) {
+    request.peer_refusal = "certificate has expired";
+  } else {
+    request.peer = *peer;
+  }
+}
+
 bool discard_input(int fd, size_t& discarded) {
   std::array<char, kDiscardAtOnce> buffer;
   while (discarded < kMaxDiscard) {

@@ -59,6 +59,9 @@ class RequestReader {
   ParseError error_;
 };
 
+// Says in a request whose certificate came with its connection. One may end while the connection goes on.
+void identify(Request& request, const PeerCertificate* peer);
+
 constexpr seconds kLingerTime{5};
 // Reads over what a client still sends after the last that we had to say; closing at once would reset the connection and
 // lose that. false: it has ended, or was too much.

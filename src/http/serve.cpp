@@ -113,7 +113,7 @@ void ServerImpl::shake_hands(Connection& connection) {
                {{"client", connection.remote_address}, {"error", connection.channel.error_text()}});
     return close(connection);
   }
-  if (auto peer = verified_peer(connection.channel.ssl()))
+  if (auto peer = shown_certificate(connection.channel.ssl()))
     connection.peer = std::make_shared<const PeerCertificate>(std::move(*peer));
   if (chose_http2(connection.channel.ssl())) return adopt_session(connection);
   connection.state = Connection::State::kReading;
@@ -178,7 +178,7 @@ void ServerImpl::dispatch(Connection& connection) {
   const auto job = std::make_shared<Job>(connection, connection.reader.take());
   Request& request = job->taken.request;
   request.remote_address = connection.remote_address;
-  if (connection.peer) request.peer = *connection.peer;
+  identify(request, connection.peer.get());
   admit(job, true);
 }
 

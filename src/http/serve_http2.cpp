@@ -64,7 +64,7 @@ void ServerImpl::dispatch(const std::shared_ptr<Http2Session>& session, Http2Ses
   const auto job = std::make_shared<Job>(session, arrival.stream, std::move(arrival.request));
   Request& request = job->taken.request;
   request.remote_address = session->remote_address;
-  if (session->peer) request.peer = *session->peer;
+  identify(request, session->peer.get());
   admit(job, alone);
 }
 

@@ -154,8 +154,8 @@ int choose_alpn(SSL*, const unsigned char** out, unsigned char* out_size, const 
   return SSL_TLSEXT_ERR_NOACK;
 }
 
-// A client's certificate is optional, and one that does not verify counts as absent: the request then has no identity
-// from it, and the handler says 401 in a way that people can read.
+// A client's certificate is optional, and one that does not verify is no reason to end the connection: the request then has
+// no identity from it, and the handler says 401 in a way that people can read.
 int accept_any(int, X509_STORE_CTX*) { return 1; }
 
 std::string entry_text(const X509_NAME_ENTRY* entry) {
@@ -270,10 +270,16 @@ bool chose_http2(SSL* ssl) {
   return size == 2 && std::memcmp(name, "h2", 2) == 0;
 }
 
-std::optional<PeerCertificate> verified_peer(SSL* ssl) {
+std::optional<PeerCertificate> shown_certificate(SSL* ssl) {
   X509* certificate = SSL_get0_peer_certificate(ssl);
-  if (!certificate || SSL_get_verify_result(ssl) != X509_V_OK) return {};
+  if (!certificate) return {};
   PeerCertificate peer;
+  if (const long result = SSL_get_verify_result(ssl); result != X509_V_OK) {
+    peer.refusal = X509_verify_cert_error_string(result);
+    return peer;
+  }
+  if (tm end{}; ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) == 1)
+    peer.not_after = WallTime(std::chrono::seconds(::timegm(&end)));
   const X509_NAME* name = X509_get_subject_name(certificate);
   for (int i = 0; i < X509_NAME_entry_count(name); ++i) {
     const X509_NAME_ENTRY* entry = X509_NAME_get_entry(name, i);

@@ -28,8 +28,8 @@ Result<SslPtr> make_server_ssl(SSL_CTX* context, int fd);
 // `name` (a host name or an IP address) is verified unless the context does not verify at all; names are sent as SNI.
 Result<SslPtr> make_client_ssl(SSL_CTX* context, int fd, const std::string& name);
 
-// The certificate that the other side showed, when it was verified. After the handshake.
-std::optional<PeerCertificate> verified_peer(SSL* ssl);
+// The certificate that the other side showed. After the handshake.
+std::optional<PeerCertificate> shown_certificate(SSL* ssl);
 
 // Whether both sides agreed on HTTP/2 (ALPN). After the handshake.
 bool chose_http2(SSL* ssl);

@@ -3,6 +3,7 @@ import base64
 import json
 import shutil
 import ssl
+import subprocess
 import tempfile
 import unittest
 import urllib.error
@@ -31,9 +32,11 @@ def kubectl_as(cluster, token, *arguments):
 class Access(ClusterTest):
     agent = False
 
-    def ask(self, path, token=None, headers=None, method="GET", body=None):
-        """(code, JSON) of a request without a client certificate."""
+    def ask(self, path, token=None, headers=None, method="GET", body=None, certificate=None):
+        """(code, JSON) of a request, without a client certificate unless its files are given."""
         context = ssl.create_default_context(cafile=self.cluster.data + "/pki/ca.crt")
+        if certificate:
+            context.load_cert_chain(*certificate)
         headers = dict(headers or {}, **({"Authorization": f"Bearer {token}"} if token else {}))
         data = json.dumps(body).encode() if body is not None else None
         if data:
@@ -54,6 +57,18 @@ class Access(ClusterTest):
             self.cluster.kubectl("create", "role", name, *role_options)
             self.cluster.kubectl("create", "rolebinding", name, f"--role={name}", f"--serviceaccount=default:{name}")
         return self.cluster.kubectl("create", "token", name).strip()
+
+    def test_a_certificate_that_nobody_vouches_for_is_not_as_good_as_none(self):
+        self.assertEqual(self.ask("/readyz")[0], 200)
+        with tempfile.TemporaryDirectory() as directory:
+            files = directory + "/c.crt", directory + "/c.key"
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/O=system:masters/CN=me",
+                            "-out", files[0], "-keyout", files[1]], check=True, capture_output=True)
+            for path in "/readyz", "/api/v1/namespaces":
+                code, answer = self.ask(path, certificate=files)
+                self.assertEqual((code, json.loads(answer)["message"]), (401, "Unauthorized"))
+            token = self.make_account("besides")
+            self.assertEqual(self.ask("/readyz", token=token, certificate=files)[0], 200)
 
     def test_whoami_and_can_i(self):
         self.assertIn("admin", self.cluster.kubectl("auth", "whoami"))

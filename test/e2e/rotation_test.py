@@ -177,7 +177,7 @@ class Rotation(unittest.TestCase):
         self.start_agent()
         self.all_on_one()
         self.assertEqual(self.with_kubeconfig(old, "get", "nodes", "-o", "name").stdout, "node/first\nnode/second\n")
-        self.assertIn("system:anonymous", self.with_kubeconfig(new, "get", "nodes", "-o", "name").stderr)
+        self.assertIn("(Unauthorized)", self.with_kubeconfig(new, "get", "nodes", "-o", "name").stderr)
         self.assertIn("no rotation is under way", self.knarr("cert", "rotate-ca", "--finish", check=False).stderr)
         self.cluster.kubectl("wait", "--for=condition=Ready", "nodes", "--all", "--timeout=30s")
         self.works_on("second", "behind")

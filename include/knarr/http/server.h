@@ -32,11 +32,13 @@ namespace knarr::http {
 using Headers = std::vector<std::pair<std::string, std::string>>;  // names compare without case
 using Query = std::vector<std::pair<std::string, std::string>>;    // decoded, in order
 
-// The verified certificate that a client showed.
+// The certificate that a client showed.
 struct PeerCertificate {
   std::string common_name;
   std::vector<std::string> organizations;
-  std::string sha256;  // hex, of the DER
+  std::string sha256;   // hex, of the DER
+  WallTime not_after{};
+  std::string refusal;  // why it is not believed; "" when it was verified
 };
 
 struct Request {
@@ -47,7 +49,8 @@ struct Request {
   Headers headers;
   std::string body;
   std::string remote_address;  // 10.0.0.7:51234
-  std::optional<PeerCertificate> peer;
+  std::optional<PeerCertificate> peer;  // verified, and still valid
+  std::string peer_refusal;             // why the certificate that the client showed is not believed; "": it is, or there is none
   std::shared_ptr<void> context;  // what a Gate found out for the handler
   uint32_t lane = 0;              // set by a Gate: lanes take turns at being handled; 0 goes before all others
 

@@ -168,7 +168,7 @@ TEST_CASE("A token holds for its time", "[tokens]") {
   CHECK(a.refusal(token) == "service account token has expired");
   ManualClock early{WallTime(seconds(1'700'000'000))};
   ServiceAccountTokens before{
-      {.store = a.store.get(), .clock = &early, .issuer = "https://me", .api_audiences = {"api"}, .keys = {a.key}}};
+      {.store = a.store.get(), .clock = &early, .issuer = "https://me", .api_audiences = {"api"}, .keys = {{a.key}, ""}}};
   CHECK(before.lookup(token, {}).status().message() == "service account token is not valid yet");
 }
 
