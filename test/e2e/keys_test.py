@@ -62,7 +62,7 @@ class KeysTest(ClusterTest):
         as_ada = [kubectl_path(), "--kubeconfig", meanwhile.name, "get", "namespaces", "-o", "name"]
         self.assertIn("namespace/default", subprocess.run(as_ada, capture_output=True, text=True).stdout)
         self.assertIn("The other one is trusted no more", knarr(self.cluster, "cert", "rotate-ca", "--abort").stdout)
-        self.assertIn("system:anonymous", subprocess.run(as_ada, capture_output=True, text=True).stderr)
+        self.assertIn("(Unauthorized)", subprocess.run(as_ada, capture_output=True, text=True).stderr)
         self.assertEqual(pathlib.Path(self.cluster.data + "/pki/ca.crt").read_text().count("BEGIN CERTIFICATE"), 1)
         self.assertIn("no rotation is under way", knarr(self.cluster, "cert", "rotate-ca", "--abort", check=False).stderr)
 
