@@ -1,5 +1,6 @@
 // Access to devices for administration, beside those who use them, is for namespaces that are labelled for it.
 #include "admission/plugins.h"
+#include "knarr/schema/machinery.h"
 
 namespace knarr::admission {
 
@@ -22,19 +23,25 @@ class DeviceAccess : public AdmissionPlugin {
   explicit DeviceAccess(store::Store& store) : store_(store), namespaces_(store.resource("namespaces")) {}
   std::string_view name() const override { return "DeviceAccess"; }
 
+  // With whatever else is wrong with the claim: upstream's validation asks for the namespace.
+  Status admit(AdmissionRequest& request) override { return of_new(request); }
+
   Status validate(const AdmissionRequest& request) override {
+    const bool of_claim = request.resource->storage_name == "resourceclaims.resource.k8s.io" && request.object;
+    return of_claim && request.subresource == "status" ? of_status(request) : of_new(request);
+  }
+
+ private:
+  Status of_new(const AdmissionRequest& request) const {
     std::string path;
     if (creates(request, "resourceclaims.resource.k8s.io")) {
       path = asks(json::find(*request.object, {"spec", "devices", "requests"}), "exactly");
     } else if (creates(request, "resourceclaimtemplates.resource.k8s.io")) {
       path = asks(json::find(*request.object, {"spec", "spec", "devices", "requests"}), "exactly");
-    } else if (request.resource->storage_name == "resourceclaims.resource.k8s.io" && request.subresource == "status" && request.object) {
-      return of_status(request);
     }
     return path.empty() ? Status::OK() : check(request, "spec.devices.requests" + path + ".adminAccess");
   }
 
- private:
   Status of_status(const AdmissionRequest& request) const {
     const auto results = [](const Value& claim) { return asks(json::find(claim, {"status", "allocation", "devices", "results"}), ""); };
     const std::string path = results(*request.object);
@@ -45,9 +52,10 @@ class DeviceAccess : public AdmissionPlugin {
   Status check(const AdmissionRequest& request, const std::string& path) const {
     const auto found = load(store_, namespaces_, object_key("", request.ns));
     if (found && json::get_string(*found, {"metadata", "labels", kLabel}) == "true") return Status::OK();
-    return apiserver::invalid_error(
-        *request.resource, name_of(request),
-        {apiserver::cause_forbidden(path, fmt::format("admin access to devices requires the `{}: true` label on the containing namespace", kLabel))});
+    std::vector<Cause> causes = {
+        apiserver::cause_forbidden(path, fmt::format("admin access to devices requires the `{}: true` label on the containing namespace", kLabel))};
+    for (Cause& cause : schema::validate(*request.resource, *request.object, request.old)) causes.push_back(std::move(cause));
+    return apiserver::invalid_error(*request.resource, name_of(request), std::move(causes));
   }
 
   store::Store& store_;

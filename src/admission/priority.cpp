@@ -53,11 +53,11 @@ class Priority : public AdmissionPlugin {
                                 set->GetInt64(), priority));
     json::set(spec, "priority", Value(priority), alloc);
     if (policy.empty()) return Status::OK();
-    if (const std::string_view set = json::get_string(spec, "preemptionPolicy"); !set.empty() && set != policy)
+    if (const Value* set = json::find(spec, "preemptionPolicy"); set && set->IsString() && json::view(*set) != policy)
       return refuse(request,
                     fmt::format("the string value of PreemptionPolicy ({}) must not be provided in pod spec; priority "
                                 "admission controller computed {} from the given PriorityClass name",
-                                set, policy));
+                                json::view(*set), policy));
     json::set(spec, "preemptionPolicy", policy, alloc);
     return Status::OK();
   }

@@ -83,6 +83,7 @@ class RuntimeClass : public AdmissionPlugin {
   Result<std::optional<Document>> class_of(const AdmissionRequest& request) const {
     const Value* wanted = json::find(*request.object, {"spec", "runtimeClassName"});
     if (!wanted || !wanted->IsString()) return std::optional<Document>();
+    if (json::view(*wanted).empty()) return Status(500, "", "resource name may not be empty");  // as upstream's client has it
     auto found = load(store_, classes_, json::view(*wanted));
     if (!found) return refuse(request, fmt::format("pod rejected: RuntimeClass \"{}\" not found", json::view(*wanted)));
     return found;

@@ -9,6 +9,7 @@
 #include "knarr/apiserver/document.h"
 #include "knarr/codec/quantity.h"
 #include "knarr/codec/time.h"
+#include "knarr/schema/machinery.h"
 
 namespace knarr::apiserver::prepare {
 
@@ -27,7 +28,7 @@ bool is_zero(std::string_view quantity) {
   return parsed.ok() && parsed->is_zero();
 }
 
-Amounts amounts_of(const Value& container, std::string_view side) {
+Amounts amounts_of(const Value& container, std::string_view side) {  // or of a pod as a whole
   Amounts out;
   const Value* list = json::find(container, {"resources", side});
   for (std::string_view name : {"cpu", "memory"}) {
@@ -43,8 +44,18 @@ bool same_amount(std::string_view a, std::string_view b) {
   return left.ok() && right.ok() && *left == *right;
 }
 
-// Guaranteed: each container has equal requests and limits for both; BestEffort: none has any; else Burstable.
+// Guaranteed: equal requests and limits for both; BestEffort: none has any; else Burstable.
+std::string_view qos_class_of_whole(const Value& spec) {
+  const auto requests = amounts_of(spec, "requests").cpu_and_memory, limits = amounts_of(spec, "limits").cpu_and_memory;
+  if (requests.empty() && limits.empty()) return "BestEffort";
+  const bool same = requests.size() == 2 && limits.size() == 2 &&
+                    std::all_of(requests.begin(), requests.end(), [&](const auto& r) { return same_amount(r.second, limits.at(r.first)); });
+  return same ? "Guaranteed" : "Burstable";
+}
+
+// Of what the pod has as a whole, else of each of its containers.
 std::string_view qos_class(const Value& pod) {
+  if (json::find(pod, {"spec", "resources"}) != nullptr) return qos_class_of_whole(*json::find(pod, "spec"));
   bool any = false, guaranteed = true;
   for (std::string_view member : {"initContainers", "containers"}) {
     const Value* list = json::find(pod, {"spec", member});
@@ -218,6 +229,8 @@ void new_pod(Value& pod, const Preparation& preparation, Allocator& alloc) {
   }
   json::set(status, "qosClass", qos_class(pod), alloc);
   json::set(pod, "status", std::move(status), alloc);
+  // Defaults are set again when an object is read, and plugins may have given the containers requests since.
+  if (json::find(pod, {"spec", "resources", "limits"})) schema::apply_defaults(*schema::find_kind("", "v1", "Pod"), pod, alloc);
 }
 
 void new_namespace(Value& ns, const Preparation&, Allocator& alloc) {

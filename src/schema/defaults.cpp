@@ -82,7 +82,10 @@ bool is_latest(std::string_view image) {
   size_t first = name.find('/');
   bool has_registry = first != std::string_view::npos && (name.substr(0, first).find_first_of(".:") != std::string_view::npos ||
                                                           name.substr(0, first) == "localhost");
-  return tag == "latest" && is_repository(has_registry ? name.substr(first + 1) : name);
+  const std::string_view repository = has_registry ? name.substr(first + 1) : name;
+  constexpr std::string_view kLibrary = "library/";  // of which names without a slash are
+  const bool in_library = !has_registry && first == std::string_view::npos;
+  return tag == "latest" && repository.size() + (in_library ? kLibrary.size() : 0) <= 255 && is_repository(repository);
 }
 
 void default_container(Value& container, Allocator& alloc) {
@@ -133,12 +136,18 @@ void default_pod_level_requests(Value& spec, Allocator& alloc) {
   if (resources == nullptr) return;
   const Value* limits = json::find(*resources, "limits");
   if (limits == nullptr || !limits->IsObject() || limits->ObjectEmpty()) return;
+  const Value limited = json::copy(*limits, alloc);
   for (std::string_view name : {"cpu", "memory"}) {
     if (json::find(*resources, {"requests", name}) != nullptr) continue;
     if (auto amount = request_of_containers(spec, name))
       json::set(json::ensure_object(*resources, {"requests"}, alloc), name, amount->to_string(), alloc);
   }
-  copy_missing(*resources, "requests", "limits", alloc);
+  for (const auto& [key, limit] : limited.GetObject()) {
+    const std::string_view name = json::view(key);
+    const bool is_supported = name == "cpu" || name == "memory" || name.starts_with("hugepages-");
+    if (is_supported && json::find(*resources, {"requests", name}) == nullptr)
+      json::set(json::ensure_object(*resources, {"requests"}, alloc), name, json::copy(limit, alloc), alloc);
+  }
 }
 
 void default_pod(Value& pod, Allocator& alloc) {

@@ -4,6 +4,7 @@
 
 #include "knarr/schema/custom.h"
 #include "knarr/schema/machinery.h"
+#include "schema/disabled_fields.h"
 
 namespace knarr::schema {
 
@@ -132,6 +133,7 @@ void add_stored_version(Value& crd, const Value* old, Allocator& alloc) {
 void prepare(const Resource& resource, std::string_view subresource, Value& object, const Value* old,
              Allocator& alloc) {
   if (!object.IsObject()) return;
+  if (subresource != "status") drop_disabled_fields(resource, object, old);
   if (subresource == "status") {
     if (old) prepare_status(resource, object, *old, alloc);
     return;

@@ -1,5 +1,6 @@
 // Which rules hold for which kind, and the rules of the small kinds.
 #include "schema/validate.h"
+#include "schema/go_json.h"
 #include "schema/validate_crd.h"
 #include "schema/validate_groups.h"
 
@@ -123,7 +124,7 @@ void taints(const std::vector<core::Taint>& taints, const Path& path, FieldError
       taint_effect(taint.effect, at.child("effect"), errors);
     }
     if (!seen.emplace(taint.effect, taint.key).second)
-      errors.duplicate_json(at, api::encode(taint), "taints must be unique by key and effect pair");
+      errors.duplicate_json(at, go_json(taint), "taints must be unique by key and effect pair");
   }
 }
 

@@ -82,15 +82,18 @@ void host_process_pod(const core::PodSpec& spec, const Path& path, FieldErrors& 
 void app_armor_profile(const core::AppArmorProfile& profile, const Path& path, FieldErrors& errors);
 
 using Amounts = std::map<std::string, std::string>;
-void resource_requirements(const core::ResourceRequirements& r, const core::PodSpec& spec, const Path& path, FieldErrors& errors);
+void container_resource_name(const std::string& name, const Path& path, FieldErrors& errors);
+void pod_level_resource_name(const std::string& name, const Path& path, FieldErrors& errors);
+using NameCheck = void (*)(const std::string& name, const Path& path, FieldErrors& errors);
+void resource_requirements(const core::ResourceRequirements& r, const core::PodSpec& spec, const Path& path, FieldErrors& errors,
+                           NameCheck names = container_resource_name);
 void resource_name(const std::string& name, const Path& path, FieldErrors& errors);  // of any kind of resource
 bool is_extended_resource(const std::string& name);                                   // of a domain that is not Kubernetes' own
-void container_resource_name(const std::string& name, const Path& path, FieldErrors& errors);
 // Whether resources without a prefix have the name; of quotas or of anything.
 bool is_standard_resource(std::string_view name, bool quota);
 bool may_overcommit(std::string_view name);
 // Overhead and other lists of amounts: names and quantities.
-void resource_amounts(const Amounts& amounts, const Path& path, FieldErrors& errors);
+void resource_amounts(const Amounts& amounts, const Path& path, FieldErrors& errors, NameCheck names = container_resource_name);
 void resource_amount(const std::string& name, const std::string& amount, const Path& path, FieldErrors& errors);
 void taint_effect(const std::string& effect, const Path& path, FieldErrors& errors);
 void field_selector(const core::ObjectFieldSelector& ref, bool in_volume, const Path& path, FieldErrors& errors);

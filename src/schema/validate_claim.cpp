@@ -285,6 +285,35 @@ std::string source_json(const core::PersistentVolumeSpec& spec) {
   return json::dump(*all);
 }
 
+// Whether only labels of nodes are named differently: as they are called since they are no longer beta, or not at all.
+bool same_affinity(const api::Box<core::VolumeNodeAffinity>& now, core::VolumeNodeAffinity before) {
+  constexpr std::pair<std::string_view, std::string_view> kRenamed[] = {
+      {"failure-domain.beta.kubernetes.io/zone", "topology.kubernetes.io/zone"},
+      {"failure-domain.beta.kubernetes.io/region", "topology.kubernetes.io/region"},
+      {"beta.kubernetes.io/os", "kubernetes.io/os"},
+      {"beta.kubernetes.io/arch", "kubernetes.io/arch"},
+      {"beta.kubernetes.io/instance-type", "node.kubernetes.io/instance-type"}};
+  const auto renamed = [&](std::string_view key) {
+    for (const auto& [beta, name] : kRenamed)
+      if (beta == key) return name;
+    return std::string_view();
+  };
+  if (!now) return false;
+  if (now->required && before.required) {
+    const auto &terms = now->required->nodeSelectorTerms;
+    auto& old_terms = before.required->nodeSelectorTerms;
+    for (size_t i = 0; i < std::min(terms.size(), old_terms.size()); ++i) {
+      const auto adopt = [&](const auto& list, auto& old_list) {
+        for (size_t j = 0; j < std::min(list.size(), old_list.size()); ++j)
+          if (list[j].key == renamed(old_list[j].key)) old_list[j].key = list[j].key;
+      };
+      adopt(terms[i].matchExpressions, old_terms[i].matchExpressions);
+      adopt(terms[i].matchFields, old_terms[i].matchFields);
+    }
+  }
+  return *now == before;
+}
+
 void volume_update(const core::PersistentVolume& volume, const core::PersistentVolume& old, FieldErrors& errors) {
   core::PersistentVolumeSpec now = source_of(volume.spec), before = source_of(old.spec);
   if (before.csi && !before.csi->controllerExpandSecretRef && now.csi) now.csi->controllerExpandSecretRef.reset();
@@ -294,7 +323,7 @@ void volume_update(const core::PersistentVolume& volume, const core::PersistentV
   }
   immutable_mode(volume.spec.volumeMode, old.spec.volumeMode, errors);
   const auto &affinity = volume.spec.nodeAffinity, &affinity_before = old.spec.nodeAffinity;
-  if (affinity_before && !(affinity == affinity_before))
+  if (affinity_before && !same_affinity(affinity, *affinity_before))
     errors.invalid_json(Path("nodeAffinity"), affinity ? go_json(*affinity) : "null", fmt::format("{}, except for updating from beta label to GA", kImmutable));
   if (old.spec.volumeAttributesClassName && !volume.spec.volumeAttributesClassName)
     errors.forbidden(Path("spec.volumeAttributesClassName"), "update from non-nil value to nil is forbidden");

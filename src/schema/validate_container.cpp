@@ -383,7 +383,11 @@ void init_containers(const core::PodSpec& spec, const Volumes& volumes, const Pa
     const core::Container& c = spec.initContainers[i];
     Path at = path.index(i);
     container(c, spec, volumes, at, errors);
-    restart_policy(c, at, errors);
+    if (c.restartPolicy) {
+      restart_policy(c, at, errors);
+    } else if (!c.restartPolicyRules.empty()) {  // which are not looked at then
+      errors.required(at.child("restartPolicy"), "must specify restartPolicy when restart rules are used");
+    }
     if (!c.name.empty() && !seen.insert(c.name).second) errors.duplicate(at.child("name"), c.name);
     host_port_conflicts(spec.initContainers, i, i + 1, path, errors);
     if (c.restartPolicy == "Always") {

@@ -64,6 +64,8 @@ void security_context(const core::PodSpec& spec, const Path& path, FieldErrors& 
   if (sc.windowsOptions) windows_options(*sc.windowsOptions, path.child("windowsOptions"), errors);
   if (sc.appArmorProfile) app_armor_profile(*sc.appArmorProfile, path.child("appArmorProfile"), errors);
   if (sc.supplementalGroupsPolicy) errors.one_of(path.child("supplementalGroupsPolicy"), *sc.supplementalGroupsPolicy, {"Merge", "Strict"});
+  // Mounting volumes with labels of SELinux is off.
+  if (sc.seLinuxChangePolicy) errors.one_of(path.child("seLinuxChangePolicy"), *sc.seLinuxChangePolicy, {"Recursive"});
 }
 
 void dns_config(const core::PodSpec& spec, const Path& path, FieldErrors& errors) {
@@ -155,10 +157,34 @@ void operating_system(const core::PodSpec& spec, const Path& path, FieldErrors& 
   errors.one_of(path.child("os"), spec.os->name, {"linux", "windows"});
 }
 
+// What the containers need at their busiest: those that run together, or one init container beside the sidecars before it.
+Quantity aggregate_request(const core::PodSpec& spec, const std::string& name) {
+  const auto of = [&](const core::Container& c) {
+    const auto request = c.resources.requests.find(name);
+    return request == c.resources.requests.end() ? Quantity() : Quantity::parse_or_zero(request->second);
+  };
+  Quantity sidecars, busiest;
+  for (const core::Container& c : spec.initContainers) {
+    const Quantity now = sidecars + of(c);
+    if (c.restartPolicy == "Always") sidecars = now;
+    if (now > busiest) busiest = now;
+  }
+  Quantity together = sidecars;
+  for (const core::Container& c : spec.containers) together += of(c);
+  return together > busiest ? together : busiest;
+}
+
 void pod_level_resources(const core::PodSpec& spec, const Path& path, FieldErrors& errors) {
   if (!spec.resources) return;
+  if (spec.os && spec.os->name == "windows") return errors.forbidden(path, "may not be set for a windows pod");
   if (!spec.resources->claims.empty()) errors.forbidden(path.child("claims"), "claims may not be set for Resources at pod-level");
-  resource_requirements(*spec.resources, spec, path, errors);
+  resource_requirements(*spec.resources, spec, path, errors, pod_level_resource_name);
+  for (const auto& [name, requested] : spec.resources->requests) {
+    const Quantity together = aggregate_request(spec, name);
+    if (together.sign() > 0 && together > Quantity::parse_or_zero(requested))
+      errors.invalid(path.child("requests").key(name), requested,
+                     "must be greater than or equal to aggregate container requests of " + together.to_string());
+  }
   // A container may not have more than the pod.
   for (size_t i = 0; i < spec.containers.size(); ++i) {
     for (const auto& [name, limit] : spec.containers[i].resources.limits) {
@@ -168,15 +194,29 @@ void pod_level_resources(const core::PodSpec& spec, const Path& path, FieldError
                        "must be less than or equal to pod limits of " + most->second);
     }
   }
-  for (const auto& [name, requested] : spec.resources->requests) {
-    Quantity together;
-    for (const core::Container& c : spec.containers) {
-      auto request = c.resources.requests.find(name);
-      if (request != c.resources.requests.end()) together += Quantity::parse_or_zero(request->second);
+}
+
+void resource_claims(const core::PodSpec& spec, const Path& path, FieldErrors& errors) {
+  std::set<std::string> seen;
+  for (size_t i = 0; i < spec.resourceClaims.size(); ++i) {
+    const core::PodResourceClaim& claim = spec.resourceClaims[i];
+    const Path at = path.index(i), name = at.child("name");
+    if (claim.name.empty()) {
+      errors.required(name);
+    } else if (!seen.insert(claim.name).second) {
+      errors.duplicate(name, claim.name);
+    } else {
+      errors.invalid(name, claim.name, names::dns1123_label(claim.name));
     }
-    if (together.sign() > 0 && together > Quantity::parse_or_zero(requested))
-      errors.invalid(path.child("requests").key(name), requested,
-                     "must be greater than or equal to aggregate container requests of " + together.to_string());
+    if (claim.resourceClaimName && claim.resourceClaimTemplateName)
+      errors.invalid_json(at, go_json(claim), "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified");
+    if (!claim.resourceClaimName && !claim.resourceClaimTemplateName)
+      errors.invalid_json(at, go_json(claim), "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`");
+    const auto subdomain = [&](const std::optional<std::string>& value, std::string_view field) {
+      if (value) errors.invalid(at.child(field), *value, names::dns1123_subdomain(*value));
+    };
+    subdomain(claim.resourceClaimName, "resourceClaimName");
+    subdomain(claim.resourceClaimTemplateName, "resourceClaimTemplateName");
   }
 }
 
@@ -215,6 +255,7 @@ void name_if_set(const Path& path, const std::string& name, FieldErrors& errors)
 void pod_spec(const core::PodSpec& spec, const std::string& pod_name, const Path& path, FieldErrors& errors) {
   if (!spec.terminationGracePeriodSeconds) errors.required(path.child("terminationGracePeriodSeconds"));
   const Volumes mountable = volumes(spec, pod_name, path.child("volumes"), errors);
+  resource_claims(spec, path.child("resourceClaims"), errors);
   containers(spec, mountable, path, errors);
   pod_level_resources(spec, path.child("resources"), errors);
   host_network_ports(spec, path, errors);

@@ -15,9 +15,21 @@ bool is_gated(const core::Pod& pod) { return !pod.spec.schedulingGates.empty(); 
 
 // Containers neither come nor go; images may change. False: the lists do not correspond.
 bool container_images(const std::vector<core::Container>& now, const std::vector<core::Container>& old, const Path& path, FieldErrors& errors) {
-  if (now.size() == old.size()) return true;
-  errors.forbidden(path, "pod updates may not add or remove containers");
-  return false;
+  if (now.size() != old.size()) {
+    errors.forbidden(path, "pod updates may not add or remove containers");
+    return false;
+  }
+  for (size_t i = 0; i < now.size(); ++i) {  // once more than for any pod
+    const std::string& image = now[i].image;
+    const Path at = path.index(i).child("image");
+    const auto is_space = [](char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; };
+    if (image.empty()) {
+      errors.required(at);
+    } else if (is_space(image.front()) || is_space(image.back())) {
+      errors.invalid(at, image, "must not have leading or trailing whitespace");
+    }
+  }
+  return true;
 }
 
 bool active_deadline(const core::PodSpec& now, const core::PodSpec& old, FieldErrors& errors) {
@@ -46,11 +58,13 @@ void only_added_tolerations(const std::vector<core::Toleration>& now, const std:
     });
     if (!found) return errors.forbidden(Path("spec.tolerations"), "existing toleration can not be modified except its tolerationSeconds");
   }
+  tolerations(now, Path("spec.tolerations"), errors);  // once more than for any pod
 }
 
 void only_removed_gates(const std::vector<core::PodSchedulingGate>& now, const std::vector<core::PodSchedulingGate>& old, FieldErrors& errors) {
   for (size_t i = 0; i < now.size(); ++i) {
-    if (std::find(old.begin(), old.end(), now[i]) == old.end())
+    const bool again = std::find(now.begin() + static_cast<ptrdiff_t>(i) + 1, now.end(), now[i]) != now.end();  // told of the last
+    if (!again && std::find(old.begin(), old.end(), now[i]) == old.end())
       errors.forbidden(Path("spec.schedulingGates").index(i).child("name"), "only deletion is allowed, but found new scheduling gate '" + now[i].name + "'");
   }
 }

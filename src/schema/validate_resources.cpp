@@ -141,19 +141,25 @@ void resource_amount(const std::string& name, const std::string& amount, const P
   if (is_counted(name) && quantity.milli_value() % 1000 != 0) errors.invalid(path, amount, "must be an integer");
 }
 
-void resource_amounts(const Amounts& amounts, const Path& path, FieldErrors& errors) {
+void pod_level_resource_name(const std::string& name, const Path& path, FieldErrors& errors) {
+  const size_t before = errors.count();
+  resource_name(name, path, errors);
+  if (errors.count() == before && !is_cpu_or_memory(name) && !is_huge_page(name)) errors.unsupported(path, name, {"cpu", "hugepages-", "memory"});
+}
+
+void resource_amounts(const Amounts& amounts, const Path& path, FieldErrors& errors, NameCheck names) {
   for (const auto& [name, amount] : amounts) {
     Path at = path.key(name);
-    container_resource_name(name, at, errors);
+    names(name, at, errors);
     resource_amount(name, amount, at, errors);
     huge_page_amount(name, amount, at, errors);
   }
 }
 
-void resource_requirements(const core::ResourceRequirements& r, const core::PodSpec& spec, const Path& path, FieldErrors& errors) {
+void resource_requirements(const core::ResourceRequirements& r, const core::PodSpec& spec, const Path& path, FieldErrors& errors, NameCheck names) {
   Path limits = path.child("limits"), requests = path.child("requests");
-  resource_amounts(r.limits, limits, errors);
-  resource_amounts(r.requests, requests, errors);
+  resource_amounts(r.limits, limits, errors, names);
+  resource_amounts(r.requests, requests, errors, names);
   for (const auto& [name, amount] : r.requests) {
     auto limit = r.limits.find(name);
     if (limit == r.limits.end()) {

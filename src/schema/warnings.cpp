@@ -172,12 +172,50 @@ void service(const Subject& subject, Warnings& out) {
     out.emplace_back("spec.externalIPs is deprecated and may no longer be implemented in some clusters");
   if (const auto address = json::get_string(spec, "loadBalancerIP"); !address.empty())
     ip(address, "spec.loadBalancerIP", out);
+  size_t range_index = 0;
+  for (const Value& range : items(spec, "loadBalancerSourceRanges")) {
+    const std::string path = fmt::format("spec.loadBalancerSourceRanges[{}]", range_index++);
+    if (range.IsString()) cidr(json::view(range), path, out);
+  }
   if (type == "ExternalName" && !external.Empty())
     out.emplace_back("spec.externalIPs is ignored when spec.type is \"ExternalName\"");
   if (type != "ExternalName" && !json::get_string(spec, "externalName").empty())
     out.emplace_back("spec.externalName is ignored when spec.type is not \"ExternalName\"");
   if (json::get_string(spec, "trafficDistribution") == "PreferClose")
     out.emplace_back("spec.trafficDistribution: \"PreferClose\" is deprecated; use \"PreferSameZone\"");
+}
+
+void node(const Subject& subject, Warnings& out) {
+  const Value& spec = child(subject.object, "spec");
+  if (json::find(spec, "configSource")) out.emplace_back("spec.configSource: the feature is removed");
+  if (!json::get_string(spec, "externalID").empty())
+    out.emplace_back("spec.externalID: this field is deprecated, and is unused by Kubernetes");
+  size_t index = 0;
+  for (const Value& range : items(spec, "podCIDRs")) {
+    const std::string path = fmt::format("spec.podCIDRs[{}]", index++);
+    if (range.IsString()) cidr(json::view(range), path, out);
+  }
+}
+
+void network_policy(const Subject& subject, Warnings& out) {
+  const Value& spec = child(subject.object, "spec");
+  for (const auto& [rules, peers] : {std::pair<std::string_view, std::string_view>{"ingress", "from"}, {"egress", "to"}}) {
+    size_t rule_index = 0;
+    for (const Value& rule : items(spec, rules)) {
+      const size_t at = rule_index++;
+      size_t peer_index = 0;
+      for (const Value& peer : items(rule, peers)) {
+        const std::string path = fmt::format("spec.{}[{}].{}[{}].ipBlock", rules, at, peers, peer_index++);
+        const Value& block = child(peer, "ipBlock");
+        cidr(json::get_string(block, "cidr"), path + ".cidr", out);
+        size_t index = 0;
+        for (const Value& range : items(block, "except")) {
+          const std::string here = fmt::format("{}.except[{}]", path, index++);
+          if (range.IsString()) cidr(json::view(range), here, out);
+        }
+      }
+    }
+  }
 }
 
 void ingress(const Subject& subject, Warnings& out) {
@@ -275,6 +313,8 @@ Rule rule_of(std::string_view storage_name) {
       {"endpointslices.discovery.k8s.io", endpoint_slice},
       {"ingresses.networking.k8s.io", ingress},
       {"jobs.batch", job},
+      {"networkpolicies.networking.k8s.io", network_policy},
+      {"nodes", node},
       {"persistentvolumeclaims", claim},
       {"persistentvolumes", volume},
       {"pods", whole_pod},

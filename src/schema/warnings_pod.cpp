@@ -112,6 +112,10 @@ void ports(const std::vector<std::pair<const Value*, std::string>>& containers, 
   for (const auto& [container, path] : containers) {
     size_t index = 0;
     for (const Value& port : items(*container, "ports")) {
+      if (!json::get_string(port, "hostIP").empty() && json::get_int(port, "hostPort") == 0)
+        out.push_back(fmt::format("{}.ports[{}]: hostIP set without hostPort: {{Name:{} HostPort:0 ContainerPort:{} Protocol:{} HostIP:{}}}", path, index,
+                                  json::get_string(port, "name"), json::get_int(port, "containerPort"), json::get_string(port, "protocol"),
+                                  json::get_string(port, "hostIP")));
       const Port here{fmt::format("{}.ports[{}]", path, index++), json::get_string(port, "hostIP"),
                       json::get_int(port, "hostPort")};
       auto& others = by_number[{json::get_int(port, "containerPort"), json::get_string(port, "protocol")}];
@@ -258,6 +262,15 @@ void ip(std::string_view address, const std::string& path, Warnings& out) {
                               *canonical));
 }
 
+void cidr(std::string_view range, const std::string& path, Warnings& out) {
+  const size_t slash = range.find('/');
+  const auto canonical = names::canonical_ip(range.substr(0, slash));
+  if (!canonical || slash == std::string_view::npos || range.find(':') == std::string_view::npos) return;
+  const std::string better = fmt::format("{}{}", *canonical, range.substr(slash));
+  if (better != range)
+    out.push_back(fmt::format("{}: IPv6 CIDR value \"{}\" should be in RFC 5952 canonical format (\"{}\")", path, range, better));
+}
+
 void pod(const Value& pod, const std::string& path, Warnings& out) {
   const Value& spec = child(pod, "spec");
   const Value& annotations = child(child(pod, "metadata"), "annotations");
@@ -269,6 +282,7 @@ void pod(const Value& pod, const std::string& path, Warnings& out) {
   topology_spread(spec, path, out);
   for (const auto& [key, what] : kAnnotations) annotation(annotations, std::string(key), what, path, out);
   volumes(spec, path, out);
+  overlapping_paths(spec, out);
   duplicates(spec, "hostAliases", "ip", path, out);
   duplicates(spec, "imagePullSecrets", "name", path, out);
   size_t index = 0;

@@ -30,6 +30,9 @@ TEST_CASE("pods get the number of their priority class") {
         "pods \"p\" is forbidden: the string value of PreemptionPolicy (PreemptLowerPriority) must not be provided in "
         "pod "
         "spec; priority admission controller computed Never from the given PriorityClass name");
+  CHECK(api.refusal("pods", pod_json("p", "", R"(,"preemptionPolicy":"")")) ==
+        "pods \"p\" is forbidden: the string value of PreemptionPolicy () must not be provided in pod spec; priority admission controller "
+        "computed PreemptLowerPriority from the given PriorityClass name");
 }
 
 TEST_CASE("one priority class is the default") {
@@ -72,6 +75,7 @@ TEST_CASE("runtime classes add overhead and say where") {
   CHECK(at(pod, {"spec", "overhead"}) == R"({"cpu":"250m"})");
   CHECK(at(pod, {"spec", "nodeSelector"}) == R"({"kvm":"yes"})");
   CHECK(at(pod["spec"]["tolerations"][2], {"key"}) == "kvm");
+  CHECK(api.refusal("pods", pod_json("p", "", R"(,"runtimeClassName":"")")) == "resource name may not be empty");
   CHECK(api.refusal("pods", pod_json("p", "", R"(,"runtimeClassName":"none")")) ==
         R"(pods "p" is forbidden: pod rejected: RuntimeClass "none" not found)");
   CHECK(api.refusal("pods", pod_json("p", "", R"(,"runtimeClassName":"vm","overhead":{"cpu":"1"})")) ==
@@ -81,6 +85,19 @@ TEST_CASE("runtime classes add overhead and say where") {
   CHECK(api.refusal("pods", pod_json("p", "", R"(,"runtimeClassName":"vm","nodeSelector":{"kvm":"no"})")) ==
         "pods \"p\" is forbidden: conflict: runtimeClass.scheduling.nodeSelector[kvm] = yes; "
         "pod.spec.nodeSelector[kvm] = no");
+}
+
+TEST_CASE("access of administrators to devices is refused with what else is wrong") {
+  Api api;
+  constexpr std::string_view kLabel = "spec.devices.requests[0].adminAccess: Forbidden: admin access to devices requires the "
+                                      "`resource.kubernetes.io/admin-access: true` label on the containing namespace";
+  const auto claim = [](std::string_view more) {
+    return fmt::format(R"({{"metadata":{{"name":"c"}},"spec":{{"devices":{{"requests":[{{"name":"x","exactly":{{"adminAccess":true{}}}}}]}}}}}})", more);
+  };
+  CHECK(api.refusal("resourceclaims.resource.k8s.io", claim("")) ==
+        fmt::format("ResourceClaim.resource.k8s.io \"c\" is invalid: [{}, spec.devices.requests[0].exactly.deviceClassName: Required value]", kLabel));
+  CHECK(api.refusal("resourceclaims.resource.k8s.io", claim(R"(,"deviceClassName":"d")")) ==
+        fmt::format("ResourceClaim.resource.k8s.io \"c\" is invalid: {}", kLabel));
 }
 
 TEST_CASE("claims grow only when bound and when their class says so") {

@@ -174,4 +174,14 @@ TEST_CASE("classes of service of pods") {
   CHECK(qos("d", R"({"limits":{"cpu":"1000m","memory":"1Gi"},"requests":{"cpu":"1","memory":"1024Mi"}})") ==
         "Guaranteed");
   CHECK(qos("e", R"({"limits":{"cpu":"2","memory":"1Gi"},"requests":{"cpu":"1","memory":"1Gi"}})") == "Burstable");
+  // What the pod has as a whole counts before its containers'.
+  const auto whole = [&](const std::string& name, const std::string& resources) {
+    const auto pod = c.create("pods", R"({"metadata":{"name":")" + name + R"("},"spec":{"containers":[{"name":"a","image":"b","resources":)"
+                                          R"({"limits":{"cpu":"500m","memory":"1Gi"}}}],"resources":)" + resources + "}}");
+    return at(pod, {"status", "qosClass"});
+  };
+  CHECK(whole("f", "{}") == "BestEffort");
+  CHECK(whole("g", R"({"requests":{"cpu":"1"}})") == "Burstable");
+  CHECK(whole("h", R"({"limits":{"cpu":"1"}})") == "Burstable");
+  CHECK(whole("i", R"({"limits":{"cpu":"1","memory":"1Gi"},"requests":{"cpu":"1","memory":"1Gi"}})") == "Guaranteed");
 }

@@ -19,9 +19,12 @@ TEST_CASE("an event of one group is one of the other") {
   const auto list = parse(c.send("GET", newer).body);
   CHECK(at(list, {"kind"}) == "EventList");
   CHECK(at((*json::find(list, "items"))[0], {"note"}) == "hello");
-  const auto patched = c.send("PATCH", newer + "/e", R"({"note":"changed"})", {{"Content-Type", "application/merge-patch+json"}});
-  INFO(patched.body);
-  CHECK(at(parse(c.send("GET", core + "/e").body), {"message"}) == "changed");
+  const http::Headers merge = {{"Content-Type", "application/merge-patch+json"}};
+  CHECK(c.send("PATCH", newer + "/e", R"({"note":"changed"})", merge).status == 422);  // only the core group lets an event be rewritten
+  CHECK(c.send("PATCH", newer + "/e", R"({"metadata":{"labels":{"a":"b"}}})", merge).status == 200);
+  CHECK(at(parse(c.send("GET", core + "/e").body), {"metadata", "labels", "a"}) == "b");
+  CHECK(c.send("PATCH", core + "/e", R"({"message":"changed"})", merge).status == 200);
+  CHECK(at(parse(c.send("GET", newer + "/e").body), {"note"}) == "changed");
   CHECK(c.send("DELETE", newer + "/e").status == 200);
   CHECK(c.send("GET", core + "/e").status == 404);
 }

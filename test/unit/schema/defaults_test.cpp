@@ -52,7 +52,7 @@ TEST_CASE("defaulting twice changes nothing") {
 }
 
 TEST_CASE("the pull policy follows the tag") {
-  const std::pair<const char*, const char*> cases[] = {
+  const std::pair<std::string, const char*> cases[] = {
       {"busybox", "\"Always\""},
       {"busybox:latest", "\"Always\""},
       {"busybox:1.36", "\"IfNotPresent\""},
@@ -60,6 +60,8 @@ TEST_CASE("the pull policy follows the tag") {
       {"localhost:5000/busybox:1", "\"IfNotPresent\""},
       {"busybox@sha256:0123", "\"IfNotPresent\""},
       {"busybox:latest@sha256:0123", "\"Always\""},
+      {std::string(247, 'y'), "\"Always\""},  // 255 characters in the library
+      {std::string(248, 'y'), "\"IfNotPresent\""},
   };
   for (const auto& [image, policy] : cases) {
     INFO(image);

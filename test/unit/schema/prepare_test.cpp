@@ -49,3 +49,13 @@ TEST_CASE("prepare: the generation counts what is neither metadata nor status", 
   CHECK(differs(R"({"spec":{"x":1}})", R"({})"));
   CHECK(differs(R"({})", R"({"spec":{"x":1}})"));
 }
+
+TEST_CASE("prepare: fields of features that are off are for those who have them", "[prepare]") {
+  const std::string with = R"({"spec":{"schedulingGroup":{},"containers":[{"lifecycle":{"stopSignal":"SIGTERM"}},{"lifecycle":{"stopSignal":"SIGTERM","preStop":{}}}],)"
+                           R"("volumes":[{"projected":{"sources":[{"podCertificate":{}},{"clusterTrustBundle":{}},{"secret":{}}]}}]},"status":{}})";
+  CHECK(prepared("pods", "", with) ==
+        R"({"spec":{"containers":[{},{"lifecycle":{"preStop":{}}}],"volumes":[{"projected":{"sources":[{},{},{"secret":{}}]}}]},"status":{}})");
+  CHECK(prepared("pods", "", with, with) == with);
+  CHECK(prepared("podtemplates", "", R"({"template":{"spec":{"schedulingGroup":{}}}})") == R"({"template":{"spec":{}}})");
+  CHECK(prepared("replicationcontrollers", "", R"({"spec":{"template":{"spec":{"schedulingGroup":{}}}}})") == R"({"spec":{"template":{"spec":{}}},"status":{"replicas":0}})");
+}

@@ -217,16 +217,46 @@ const Case kCases[] = {
       R"~(spec.containers[0].securityContext.runAsGroup: Invalid value: -5: must be between 0 and 2147483647, inclusive)~",
       R"~(spec.containers[0].securityContext.runAsUser: Invalid value: -1: must be between 0 and 2147483647, inclusive)~",
       R"~(spec.containers[0].securityContext.seccompProfile.localhostProfile: Required value: must be set when seccomp type is Localhost)~",
-      R"~(spec.containers[0].securityContext: Invalid value: {"privileged":true,"runAsUser":-1,"runAsGroup":-5,"allowPrivilegeEscalation":fa)~"
-      R"~(lse,"procMount":"X","seccompProfile":{"type":"Localhost"}}: cannot set `allowPrivilegeEscalation` to false and `privileged` to tru)~"
-      R"~(e)~"}},
+      R"~(spec.containers[0].securityContext: Invalid value: {"Capabilities":null,"Privileged":true,"SELinuxOptions":null,"WindowsOptions":)~"
+      R"~(null,"RunAsUser":-1,"RunAsGroup":-5,"RunAsNonRoot":null,"ReadOnlyRootFilesystem":null,"AllowPrivilegeEscalation":false,)~"
+      R"~("ProcMount":"X","SeccompProfile":{"Type":"Localhost","LocalhostProfile":null},"AppArmorProfile":null}: cannot set )~"
+      R"~(`allowPrivilegeEscalation` to false and `privileged` to true)~"}},
     {"seccomp",
      R"~({"kind":"Pod","apiVersion":"v1","metadata":{"name":"x","namespace":"d"},"spec":{"containers":[{"name":"c","image":"i:1","securityC)~"
      R"~(ontext":{"seccompProfile":{"type":"RuntimeDefault","localhostProfile":"a"},"appArmorProfile":{"type":"Localhost"}}}]}})~",
      "",
      {R"~(spec.containers[0].securityContext.appArmorProfile.localhostProfile: Required value: must be set when AppArmor type is Localhost)~",
-      R"~(spec.containers[0].securityContext.seccompProfile.localhostProfile: Invalid value: {"type":"RuntimeDefault","localhostProfile":"a")~"
+      R"~(spec.containers[0].securityContext.seccompProfile.localhostProfile: Invalid value: {"Type":"RuntimeDefault","LocalhostProfile":"a")~"
       R"~(}: can only be set when seccomp type is Localhost)~"}},
+    {"rules of an init container without a policy are not looked at",
+     R"~({"kind":"Pod","apiVersion":"v1","metadata":{"name":"x","namespace":"d"},"spec":{"containers":[{"name":"c","image":"i"}],)~"
+     R"~("initContainers":[{"name":"i","image":"i","restartPolicyRules":[{"action":"Go"}]}]}})~",
+     "",
+     {R"~(spec.initContainers[0].restartPolicy: Required value: must specify restartPolicy when restart rules are used)~"}},
+    {"claims of devices",
+     R"~({"kind":"Pod","apiVersion":"v1","metadata":{"name":"x","namespace":"d"},"spec":{"containers":[{"name":"c","image":"i"}],)~"
+     R"~("resourceClaims":[{"name":"x"},{"name":"x","resourceClaimName":"a b"},{"resourceClaimName":"a","resourceClaimTemplateName":"b"}]}})~",
+     "",
+     {R"~(spec.resourceClaims[0]: Invalid value: {"Name":"x","ResourceClaimName":null,"ResourceClaimTemplateName":null}: must specify one of: )~"
+      R"~(`resourceClaimName`, `resourceClaimTemplateName`)~",
+      R"~(spec.resourceClaims[1].name: Duplicate value: "x")~",
+      R"~(spec.resourceClaims[1].resourceClaimName: Invalid value: "a b": a lowercase RFC 1123 subdomain must consist of lower case )~"
+      R"~(alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for )~"
+      R"~(validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*'))~",
+      R"~(spec.resourceClaims[2].name: Required value)~",
+      R"~(spec.resourceClaims[2]: Invalid value: {"Name":"","ResourceClaimName":"a","ResourceClaimTemplateName":"b"}: at most one of )~"
+      R"~(`resourceClaimName` or `resourceClaimTemplateName` may be specified)~"}},
+    {"resources of the pod as a whole",
+     R"~({"kind":"Pod","apiVersion":"v1","metadata":{"name":"x","namespace":"d"},"spec":{"containers":[{"name":"c","image":"i"}],)~"
+     R"~("resources":{"limits":{"example.com/a":"-1","cpu":"1"}}}})~",
+     "",
+     {R"~(spec.resources.limits[example.com/a]: Unsupported value: "example.com/a": supported values: "cpu", "hugepages-", "memory")~",
+      R"~(spec.resources.limits[example.com/a]: Invalid value: "-1": must be greater than or equal to 0)~"}},
+    {"what SELinux may change",
+     R"~({"kind":"Pod","apiVersion":"v1","metadata":{"name":"x","namespace":"d"},"spec":{"containers":[{"name":"c","image":"i"}],)~"
+     R"~("securityContext":{"seLinuxChangePolicy":"MountOption"}}})~",
+     "",
+     {R"~(spec.securityContext.seLinuxChangePolicy: Unsupported value: "MountOption": supported values: "Recursive")~"}},
     {"restart rules",
      R"~({"kind":"Pod","apiVersion":"v1","metadata":{"name":"x","namespace":"d"},"spec":{"containers":[{"name":"c","image":"i:1","restartPo)~"
      R"~(licyRules":[{"action":"Go"}]}]}})~",

@@ -244,7 +244,7 @@ const Case kCases[] = {
       R"~(metadata.taints[1].value: Invalid value: "b c": a valid label must be an empty string or consist of alphanumeric characters, '-', )~"
       R"~('_' or '.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for val)~"
       R"~(idation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?'))~",
-      R"~(metadata.taints[3]: Duplicate value: {"key":"a","effect":"NoSchedule"}: taints must be unique by key and effect pair)~",
+      R"~(metadata.taints[3]: Duplicate value: {"Key":"a","Value":"","Effect":"NoSchedule","TimeAdded":null}: taints must be unique by key and effect pair)~",
       R"~(spec.podCIDRs: Invalid value: ["10.0.0.0/24","10.0.1.0/24"]: may specify no more than one CIDR for each IP family)~",
       R"~(status.allocatable.cpu: Invalid value: "-1": must be greater than or equal to 0)~",
       R"~(status.allocatable.pods: Invalid value: "1500m": must be an integer)~",
