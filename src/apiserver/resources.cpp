@@ -58,7 +58,7 @@ Cause unknown_dry_run(const json::Value& values) {
           fmt::format("Unsupported value: {}: supported values: \"All\"", json::dump(values)), "dryRun"};
 }
 
-// DeleteOptions come in the query or in a body, which then alone counts; but for dryRun, which may stand in both.
+// DeleteOptions come in the query or in a body, which then alone counts.
 Result<DeleteParams> delete_params(const http::Request& request, RequestContext& context) {
   DeleteParams params;
   if (!request.body.empty()) {
@@ -75,7 +75,7 @@ Result<DeleteParams> delete_params(const http::Request& request, RequestContext&
     return params;
   }
   KNARR_ASSIGN(params.grace_period_seconds, number_param(request, "gracePeriodSeconds"));
-  params.propagation_policy = request.param("propagationPolicy").value_or("");
+  if (const auto policy = request.param("propagationPolicy")) params.propagation_policy = *policy;
   if (request.param("orphanDependents")) params.orphan_dependents = request.flag("orphanDependents");
   return params;
 }

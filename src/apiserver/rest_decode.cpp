@@ -8,6 +8,7 @@
 #include "knarr/schema/apply.h"
 #include "knarr/schema/custom.h"
 #include "knarr/schema/machinery.h"
+#include "knarr/schema/protobuf.h"
 #include "negotiate.h"
 #include "rest_impl.h"
 
@@ -84,7 +85,12 @@ void add_warnings(RequestContext& context, const std::vector<std::string>& warni
 
 Status Rest::Impl::check_document(const schema::Resource& resource, Document& document,
                                   std::vector<std::string>& unknown) {
-  KNARR_RETURN_IF_ERROR(check_kind(document, resource));
+  if (const Status fits = check_kind(document, resource); !fits.ok()) {
+    // An object of another kind is read as what it is before it is found not to fit.
+    const schema::Type* type = resource.custom ? nullptr : schema::find_kind_type(json::get_string(document, "apiVersion"), json::get_string(document, "kind"));
+    if (type && type != resource.type) KNARR_RETURN_IF_ERROR(schema::normalize(*type, document, document.GetAllocator(), unknown));
+    return fits;
+  }
   schema::mark_managed_fields_reset(document, document.GetAllocator());
   if (resource.custom) return schema::custom::normalize(resource, document, document.GetAllocator(), &unknown, false);
   return schema::normalize(*resource.type, document, document.GetAllocator(), unknown);

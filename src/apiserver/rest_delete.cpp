@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "knarr/apiserver/extract.h"
+#include "knarr/codec/go_text.h"
 #include "knarr/codec/time.h"
 #include "rest_impl.h"
 
@@ -20,13 +21,13 @@ constexpr std::string_view kOrphan = "orphan", kForeground = "foregroundDeletion
 
 Status validate_delete_params(const DeleteParams& params) {
   std::vector<Cause> causes;
-  const std::string& policy = params.propagation_policy;
-  if (!policy.empty() && params.orphan_dependents)
-    causes.push_back(cause_invalid("propagationPolicy", "\"" + policy + "\"",
+  const auto& policy = params.propagation_policy;
+  if (policy && params.orphan_dependents)
+    causes.push_back(cause_invalid("propagationPolicy", "\"" + *policy + "\"",
                                    "orphanDependents and deletionPropagation cannot be both set"));
-  if (!policy.empty() && policy != "Orphan" && policy != "Background" && policy != "Foreground")
+  if (policy && policy != "Orphan" && policy != "Background" && policy != "Foreground")
     causes.push_back(
-        cause_unsupported("propagationPolicy", policy, "\"Foreground\", \"Background\", \"Orphan\", \"nil\""));
+        cause_unsupported("propagationPolicy", *policy, "\"Foreground\", \"Background\", \"Orphan\", \"nil\""));
   if (causes.empty()) return Status::OK();
   return invalid_error("meta.k8s.io", "DeleteOptions", "", std::move(causes));
 }
@@ -41,7 +42,7 @@ std::vector<std::string> collector_finalizers(const schema::Resource& resource, 
   bool orphan = false, foreground = false;
   if (params.orphan_dependents) {
     orphan = *params.orphan_dependents;
-  } else if (!params.propagation_policy.empty()) {
+  } else if (params.propagation_policy) {
     orphan = params.propagation_policy == "Orphan";
     foreground = params.propagation_policy == "Foreground";
   } else if (has(current, kOrphan) || has(current, kForeground)) {
@@ -118,7 +119,7 @@ Step mark_namespace(Document& ns, const DeleteParams& params, WallTime now) {
     json::set(metadata_of(ns, alloc), "deletionTimestamp", format_time(now), alloc);
     json::set(json::ensure_object(ns, {"status"}, alloc), "phase", "Terminating", alloc);
     auto finalizers = finalizers_of(ns);
-    if (params.orphan_dependents || !params.propagation_policy.empty()) {
+    if (params.orphan_dependents || params.propagation_policy) {
       std::erase_if(finalizers, [](const std::string& name) { return name == kOrphan || name == kForeground; });
       if (params.orphan_dependents ? *params.orphan_dependents : params.propagation_policy == "Orphan")
         finalizers.emplace_back(kOrphan);
@@ -176,22 +177,16 @@ Status check_preconditions(const schema::Resource& resource, std::string_view na
     details.name = name;
     return status.with_details(std::move(details));
   };
-  const std::string_view uid = meta_string(object, "uid");
-  if (resource.storage_name == kDefinitions && !params.uid.empty() && params.uid != uid)
+  const auto check = [&](std::string_view what, const std::optional<std::string>& wanted, std::string_view actual,
+                         std::string_view perhaps) -> Status {
+    if (!wanted || *wanted == actual) return Status::OK();
+    if (resource.storage_name != kDefinitions && resource.storage_name != "namespaces")
+      return refuse(what, *wanted, actual, perhaps);
     return conflict_error(resource, name,
-                          fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}", params.uid, uid));
-  if (!params.uid.empty() && params.uid != uid) return refuse("UID", params.uid, uid, "deleted and then recreated");
-  if (!params.resource_version.empty() && params.resource_version != revision)
-    return refuse("ResourceVersion", params.resource_version, revision, "modified");
-  return Status::OK();
-}
-
-// What Go calls a JSON value that is of another type than it wants.
-static std::string_view go_kind(const Value& value) {
-  if (value.IsString()) return "string";
-  if (value.IsBool()) return "bool";
-  if (value.IsArray()) return "array";
-  return value.IsObject() ? "object" : "number";
+                          fmt::format("Precondition failed: {} in precondition: {}, {} in object meta: {}", what, *wanted, what, actual));
+  };
+  KNARR_RETURN_IF_ERROR(check("UID", params.uid, meta_string(object, "uid"), "deleted and then recreated"));
+  return check("ResourceVersion", params.resource_version, revision, "modified");
 }
 
 Status DeleteParams::merge_body(std::string_view body) {
@@ -206,19 +201,19 @@ Status DeleteParams::merge_body(std::string_view body) {
     if (!grace->IsInt64())
       return bad_request(
           fmt::format("json: cannot unmarshal {} into Go struct field DeleteOptions.gracePeriodSeconds of type int64",
-                      go_kind(*grace)));
+                      grace->IsNumber() ? "number " + json::dump(*grace) : std::string(json::go_json_kind(*grace))));
     grace_period_seconds = grace->GetInt64();
   }
   if (const Value* orphan = json::find(options, "orphanDependents"); orphan && !orphan->IsNull() && !orphan->IsBool())
-    return bad_request(fmt::format("json: cannot unmarshal {} into Go struct field DeleteOptions.orphanDependents of type bool", go_kind(*orphan)));
+    return bad_request(fmt::format("json: cannot unmarshal {} into Go struct field DeleteOptions.orphanDependents of type bool", json::go_json_kind(*orphan)));
   if (const Value* orphan = json::find(options, "orphanDependents"); orphan && orphan->IsBool())
     orphan_dependents = orphan->GetBool();
-  const auto take = [](std::string& to, std::string_view value) {
-    if (!value.empty()) to = value;
+  const auto take = [&](std::optional<std::string>& to, std::initializer_list<std::string_view> path) {
+    if (const Value* value = json::find(options, path); value && value->IsString()) to = json::view(*value);
   };
-  take(uid, json::get_string(options, {"preconditions", "uid"}));
-  take(resource_version, json::get_string(options, {"preconditions", "resourceVersion"}));
-  take(propagation_policy, json::get_string(options, "propagationPolicy"));
+  take(uid, {"preconditions", "uid"});
+  take(resource_version, {"preconditions", "resourceVersion"});
+  take(propagation_policy, {"propagationPolicy"});
   return Status::OK();
 }
 
@@ -270,7 +265,7 @@ Result<Rest::Impl::Deletion> Rest::Impl::prepare_deletion(RequestContext& contex
 namespace {
 
 void warn_of_orphans(RequestContext& context, const Target& target, const DeleteParams& params) {
-  if (target.resource->storage_name != "jobs.batch" || !params.propagation_policy.empty() || params.orphan_dependents) return;
+  if (target.resource->storage_name != "jobs.batch" || params.propagation_policy || params.orphan_dependents) return;
   context.warnings.emplace_back(
       "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set "
       "propagationPolicy=Orphan to suppress this warning");

@@ -176,7 +176,7 @@ Status Rest::Impl::evict(Rest& rest, RequestContext& context, const Target& pod,
           }
           return next;
         }));
-    if (!params.resource_version.empty() && changed.object) params.resource_version = revision_digits(*changed.object);
+    if (params.resource_version && changed.object) params.resource_version = revision_digits(*changed.object);
   }
   return rest.remove(context, pod, params).status();
 }
@@ -197,7 +197,7 @@ Result<Answer> Rest::Impl::evict_pod(Rest& rest, RequestContext& context, const 
   KNARR_RETURN_IF_ERROR(admission_validate(request));
 
   const Target pod{target.resource, "", target.ns, target.name};
-  const bool any_version = params.resource_version.empty();
+  const bool any_version = !params.resource_version;
   for (int attempt = 1;; ++attempt) {
     const store::ObjectPtr object = store->get(id(*pod.resource), object_key(pod.ns, pod.name));
     if (!object) return not_found_error(*pod.resource, pod.name);

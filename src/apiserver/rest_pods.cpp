@@ -1,6 +1,8 @@
 // Writes that are not an object's own: binding a pod to its node, and a namespace's finalizers.
 #include <fmt/format.h>
 
+#include "knarr/codec/go_text.h"
+#include "knarr/codec/names.h"
 #include "knarr/codec/time.h"
 #include "rest_impl.h"
 
@@ -110,6 +112,23 @@ Result<Answer> Rest::Impl::bind_pod(RequestContext& context, const Target& targe
   return created_status();
 }
 
+// What keeps a namespace has a name of its own or one of Kubernetes'.
+static std::vector<Cause> finalizer_problems(const Value* finalizers) {
+  std::vector<Cause> causes;
+  if (!finalizers) return causes;
+  for (rapidjson::SizeType i = 0; i < finalizers->Size(); ++i) {
+    const std::string_view name = json::view((*finalizers)[i]);
+    const auto refuse = [&](std::string_view why) {
+      causes.push_back(cause_invalid(fmt::format("spec.finalizers[{}]", i), json::go_quoted(name), why));
+    };
+    for (const std::string& problem : names::qualified_name(name)) refuse(problem);
+    const bool standard = name == "kubernetes" || name == "orphan" || name == "foregroundDeletion";
+    if (!standard && name.find('/') == std::string_view::npos)
+      refuse("name is neither a standard finalizer name nor is it fully qualified");
+  }
+  return causes;
+}
+
 Result<Answer> Rest::Impl::finalize_namespace(RequestContext& context, const Target& target, std::string_view body) {
   KNARR_ASSIGN(const Document sent, decode(context, *target.resource, body));
   return change(context, target, Checks::kInternal, [&](const Document& old) -> Result<Document> {
@@ -127,6 +146,8 @@ Result<Answer> Rest::Impl::finalize_namespace(RequestContext& context, const Tar
     } else {
       json::remove(spec, "finalizers");
     }
+    if (auto causes = finalizer_problems(json::find(spec, "finalizers")); !causes.empty())
+      return invalid_error(*target.resource, target.name, std::move(causes));
     track(context, target, ns, &old);
     return ns;
   });

@@ -47,20 +47,16 @@ void keep(Value& metadata, const Value* old_metadata, std::string_view key, Allo
   }
 }
 
-// metadata that a client may send and not change.
+// metadata that a client may send and not change; where it may not even be sent, its check says so.
 void keep_system_metadata(Document& object, const Value& old) {
   auto& alloc = object.GetAllocator();
   Value& metadata = metadata_of(object, alloc);
   const Value* old_metadata = json::find(old, "metadata");
-  for (std::string_view key : {"generation", "creationTimestamp", "selfLink"}) keep(metadata, old_metadata, key, alloc);
+  for (std::string_view key : {"generation", "creationTimestamp"}) keep(metadata, old_metadata, key, alloc);
   if (json::get_string(metadata, "uid").empty()) keep(metadata, old_metadata, "uid", alloc);
-  if (is_deleting(old)) {
-    keep(metadata, old_metadata, "deletionTimestamp", alloc);
-    keep(metadata, old_metadata, "deletionGracePeriodSeconds", alloc);
-  } else {
-    json::remove(metadata, "deletionTimestamp");
-    json::remove(metadata, "deletionGracePeriodSeconds");
-  }
+  if (!is_deleting(old)) return;
+  keep(metadata, old_metadata, "deletionTimestamp", alloc);
+  if (!json::find(metadata, "deletionGracePeriodSeconds")) keep(metadata, old_metadata, "deletionGracePeriodSeconds", alloc);
 }
 
 // Where nothing changes but the times at which managers are said to have written, these stay as they were.
@@ -106,6 +102,16 @@ void drop_duplicate_owners(RequestContext& context, Document& object, bool after
       ".metadata.ownerReferences contains duplicate entries{}; API server dedups owner references in 1.20+, and may reject such "
       "requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
       after_admission ? " after mutating admission happens" : "", fmt::join(duplicates, ", ")));
+}
+
+// What a patch left without a version is read as upstream's internal object, none of whose members is called so.
+std::vector<std::string> take_unversioned(Document& object) {
+  std::vector<std::string> members;
+  for (const auto& member : object.GetObject())
+    if (const std::string_view name = json::view(member.name); name != "kind" && name != "apiVersion") members.emplace_back(name);
+  std::sort(members.begin(), members.end());
+  for (const std::string& name : members) json::remove(object, name);
+  return members;
 }
 
 // A deleted object goes when nothing holds it any more.
@@ -338,12 +344,15 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
       KNARR_RETURN_IF_ERROR(check_namespace(target, metadata, alloc));
       if (name != target.name) return bad_request(other_name(name, target.name));
       const std::string_view old_uid = meta_string(old, "uid");
-      if (checks == Checks::kClient && !uid.empty() && uid != old_uid)
+      if (checks == Checks::kClient && !uid.empty() && uid != old_uid) {
+        std::string place = registry_key(resource, key);
+        if (context.dry_run) place.erase(0, std::string_view("/registry").size());  // what only tries does not come down to the store
         return conflict_error(
             resource, target.name,
             fmt::format("StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition "
                         "failed: UID in precondition: {}, UID in object meta: {}",
-                        registry_key(resource, key), uid, old_uid));
+                        place, uid, old_uid));
+      }
       const std::string_view revision = json::get_string(metadata, "resourceVersion");
       if (revision.empty() || revision == "0") {
         if (!strategy.unconditional_update)
@@ -392,6 +401,7 @@ Result<Answer> Rest::Impl::change(RequestContext& context, const Target& target,
         return invalid_error(resource, target.name, causes_of_update(resource, target.subresource, std::move(causes)));
       if (attempt == 1) add_warnings(context, schema::warnings(resource, target.subresource, object, &old));
       KNARR_RETURN_IF_ERROR(admission_validate(request));
+      if (!context.dry_run) json::remove(metadata_of(object, alloc), "selfLink");  // which is never stored
       keep_managed_times(object, old);
     }
 
@@ -477,12 +487,20 @@ Result<Answer> Rest::patch(RequestContext& context, const Target& target, std::s
 
   const bool scales = target.subresource == "scale";
   const schema::Resource& resource = scales ? schema::scale_resource() : *target.resource;  // what is patched
+  const bool strict = context.field_validation != FieldValidation::kIgnore;
   bool warned = false;  // once, however many rounds it takes
+  std::vector<std::string> patch_errors = strict && kind != Kind::kJson ? strict_errors(body, {}) : std::vector<std::string>();
   const auto patched = [&](const Document& old) -> Result<Document> {
     Document object = json::copy(old);
     auto& alloc = object.GetAllocator();
     switch (kind) {
       case Kind::kJson:
+        patch_errors.clear();
+        if (strict) {
+          std::vector<std::string> unknown;
+          KNARR_RETURN_IF_ERROR(patch::check_operations(*patch, unknown));
+          for (const std::string& error : strict_errors(body, unknown)) patch_errors.push_back("json patch " + error);
+        }
         if (const Status applied = patch::apply_json(object, *patch, alloc); !applied.ok())
           return Status(applied.code(), applied.reason(), applied.message());  // upstream tells no causes of it
         break;
@@ -502,9 +520,12 @@ Result<Answer> Rest::patch(RequestContext& context, const Target& target, std::s
   const auto make = [&](const Document& old) -> Result<Document> {
     KNARR_ASSIGN(Document object, patched(old));
     std::vector<std::string> unknown;
-    const Status fits = impl_->check_document(resource, object, unknown);
-    std::vector<std::string> errors;
-    if (fits.ok() && context.field_validation != FieldValidation::kIgnore) errors = strict_errors(body, unknown);
+    const bool of_no_version = !resource.custom && json::get_string(object, "apiVersion").empty();
+    const Status fits = of_no_version ? Status::OK() : impl_->check_document(resource, object, unknown);
+    if (of_no_version) unknown = take_unversioned(object);
+    std::vector<std::string> errors = patch_errors;
+    if (fits.ok() && strict)
+      for (const std::string& path : unknown) errors.push_back(fmt::format("unknown field \"{}\"", path));
     const bool refuse = !errors.empty() && context.field_validation == FieldValidation::kStrict;
     if (!fits.ok() || refuse) {
       std::string value, why;

@@ -1,6 +1,7 @@
 #include "write_options.h"
 
 #include "audit_trail.h"
+#include "knarr/codec/go_text.h"
 
 #include <fmt/format.h>
 
@@ -52,12 +53,10 @@ void check_field_manager(std::string_view name, std::vector<Cause>& causes) {
   if (name.size() > kMaxFieldManager)
     causes.push_back(
         {"FieldValueTooLong", fmt::format("Too long: may not be more than {} bytes", kMaxFieldManager), "fieldManager"});
-  std::string quoted;
-  json::append_quoted(quoted, name);
   for (size_t at = 0; at < name.size();) {
     const Character next = first_character(name.substr(at));
     if (!is_printed(next.code))
-      causes.push_back(cause_invalid("fieldManager", quoted,
+      causes.push_back(cause_invalid("fieldManager", json::go_quoted(name),
                                      fmt::format("invalid character U+{:04X} (at position {})", next.code, at)));
     at += next.size;
   }
@@ -81,14 +80,16 @@ Result<RequestContext> make_context(const Exchange& exchange, std::string_view o
   context.user = exchange.user;
   if (exchange.audit) context.audit = &exchange.audit->annotations();
   std::vector<Cause> causes;
+  const bool deletes = options_kind == "DeleteOptions";
   if (options_kind == "PatchOptions") check_patch_options(request, causes);
-  if (options_kind != "DeleteOptions") {
+  if (!deletes) {
     context.field_manager = request.param("fieldManager").value_or("");
     check_field_manager(context.field_manager, causes);
     if (context.field_manager.empty()) context.field_manager = manager_of_agent(request.header("User-Agent"));
     context.force = request.flag("force");
   }
-  const auto stages = request.params("dryRun");
+  const bool in_body = deletes && !request.body.empty();  // where its options then stand
+  const auto stages = in_body ? decltype(request.params("")){} : request.params("dryRun");
   context.dry_run = !stages.empty();
   if (std::any_of(stages.begin(), stages.end(), [](std::string_view stage) { return stage != "All"; })) {
     std::string shown;
@@ -98,7 +99,7 @@ Result<RequestContext> make_context(const Exchange& exchange, std::string_view o
     }
     causes.push_back({"FieldValueNotSupported", fmt::format("Unsupported value: {}]: supported values: \"All\"", shown), "dryRun"});
   }
-  const std::string_view validation = request.param("fieldValidation").value_or("");
+  const std::string_view validation = deletes ? "" : request.param("fieldValidation").value_or("");
   context.field_validation = FieldValidation::kWarn;
   if (validation == "Ignore") {
     context.field_validation = FieldValidation::kIgnore;

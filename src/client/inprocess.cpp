@@ -236,9 +236,12 @@ class InProcessTransport final : public Transport {
     KNARR_ASSIGN(const apiserver::Target target, target_of(ref, ns, name));
     apiserver::DeleteParams params;
     params.grace_period_seconds = options.grace_period_seconds;
-    params.uid = options.uid;
-    params.resource_version = options.resource_version;
-    params.propagation_policy = options.propagation_policy;
+    const auto take = [](std::optional<std::string>& to, const std::string& value) {
+      if (!value.empty()) to = value;
+    };
+    take(params.uid, options.uid);
+    take(params.resource_version, options.resource_version);
+    take(params.propagation_policy, options.propagation_policy);
     auto context = this->context();
     return text_of(rest_.remove(context, target, params));
   }

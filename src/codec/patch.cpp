@@ -200,10 +200,9 @@ class Applier {
     if (!value) return Status::OK();
     if (parent_of(path_, to)) copied_ += json::dump(*value).size();
     if (copied_ > kMaxCopied) {
-      return {413, reason::kRequestEntityTooLarge,
-              fmt::format(
-                  "Unable to complete the copy, the accumulated size increase of copy is {}, exceeding the limit {}",
-                  copied_, kMaxCopied)};
+      return does_not_apply(fmt::format(
+          "Unable to complete the copy, the accumulated size increase of copy is {}, exceeding the limit {}", copied_,
+          kMaxCopied));
     }
     taken = json::copy(*value, alloc_);
     return Status::OK();
@@ -304,22 +303,43 @@ void merge(json::Value& target, const json::Value& patch, json::Allocator& alloc
 
 }  // namespace
 
-Status apply_json(json::Value& target, const json::Value& patch, json::Allocator& alloc) {
-  if (!patch.IsArray()) {
-    return bad_request(fmt::format("error decoding patch: json: cannot unmarshal {} into Go value of type []handlers.jsonPatchOp",
-                                   json::go_json_kind(patch)));
+Status check_operations(const json::Value& patch, std::vector<std::string>& unknown) {
+  const auto wrong = [](const json::Value& value, std::string_view wanted) {
+    return bad_request(fmt::format("error decoding patch: json: cannot unmarshal {} into Go {}", json::go_json_kind(value), wanted));
+  };
+  if (patch.IsNull()) return Status::OK();
+  if (!patch.IsArray()) return wrong(patch, "value of type []handlers.jsonPatchOp");
+  for (rapidjson::SizeType i = 0; i < patch.Size(); ++i) {
+    if (patch[i].IsNull()) continue;
+    if (!patch[i].IsObject()) return wrong(patch[i], "value of type handlers.jsonPatchOp");
+    for (const auto& member : patch[i].GetObject()) {
+      const std::string_view name = json::view(member.name);
+      if (name == "value") continue;
+      if (name != "op" && name != "path" && name != "from") {
+        unknown.push_back(fmt::format("[{}].{}", i, name));
+      } else if (!member.value.IsString() && !member.value.IsNull()) {
+        return wrong(member.value, fmt::format("struct field jsonPatchOp.{} of type string", name));
+      }
+    }
   }
+  return Status::OK();
+}
+
+Status apply_json(json::Value& target, const json::Value& patch, json::Allocator& alloc) {
+  const auto wrong = [](const json::Value& value, std::string_view wanted) {
+    return bad_request(fmt::format("json: cannot unmarshal {} into Go value of type jsonpatch.{}", json::go_json_kind(value), wanted));
+  };
+  if (patch.IsNull()) return Status::OK();  // no operations
+  if (!patch.IsArray()) return wrong(patch, "Patch");
+  for (const json::Value& operation : patch.GetArray())
+    if (!operation.IsObject() && !operation.IsNull()) return wrong(operation, "Operation");
   if (patch.Size() > kMaxOperations) {
     return {413, reason::kRequestEntityTooLarge,
-            fmt::format("The allowed maximum operations in a JSON patch is {}, got {}", kMaxOperations, patch.Size())};
+            fmt::format("Request entity too large: The allowed maximum operations in a JSON patch is {}, got {}", kMaxOperations,
+                        patch.Size())};
   }
   Applier applier(target, alloc);
-  for (const json::Value& operation : patch.GetArray()) {
-    if (!operation.IsObject())
-      return bad_request(fmt::format("error decoding patch: json: cannot unmarshal {} into Go value of type handlers.jsonPatchOp",
-                                     json::go_json_kind(operation)));
-    KNARR_RETURN_IF_ERROR(applier.apply(operation));
-  }
+  for (const json::Value& operation : patch.GetArray()) KNARR_RETURN_IF_ERROR(applier.apply(operation));
   return Status::OK();
 }
 

@@ -263,7 +263,7 @@ class GarbageCollector : public Controller {
         });
         if (circle) {
           KNARR_RETURN_IF_ERROR(unblock_references(item, object));
-          removal.params.resource_version.clear();
+          removal.params.resource_version.reset();
         }
       }
     }

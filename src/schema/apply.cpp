@@ -93,7 +93,10 @@ bool track(const Resource& resource, const ManagerId& id, std::string_view time,
   managers.drop_unknown_versions(resource);
   Comparison difference;
   if (!changes(resource, id.subresource, before, after, alloc, difference)) return false;
-  if (difference.same()) return true;
+  if (difference.same()) {
+    std::erase_if(managers.list, [](const Manager& m) { return m.owns_nothing(); });
+    return true;
+  }
   FieldSet own = unite(difference.modified, difference.added);
   for (Manager& manager : managers.list) take_changes(resource, manager, own, difference.removed, alloc);
   std::erase_if(managers.list, [&](const Manager& m) { return m.set(alloc).empty(); });

@@ -87,6 +87,12 @@ const FieldSet& Manager::set(Allocator& alloc) const {
   return *set_;
 }
 
+bool Manager::owns_nothing() const {
+  if (set_) return set_->empty();
+  const Value* fields = entry_ ? json::find(*entry_, "fieldsV1") : nullptr;
+  return !fields || !fields->IsObject() || fields->ObjectEmpty();
+}
+
 Value Manager::to_json(Allocator& alloc) const {
   Value out(rapidjson::kObjectType);
   if (!id.manager.empty()) json::set(out, "manager", id.manager, alloc);

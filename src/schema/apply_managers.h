@@ -37,6 +37,7 @@ class Manager {
     set_ = std::move(set);
     changed_ = true;
   }
+  bool owns_nothing() const;  // without reading a set for it
   json::Value to_json(json::Allocator& alloc) const;
 
  private:

@@ -260,26 +260,6 @@ void append_go_json(const Value& value, std::string& out) {
 
 PathElement kept_element(Kind kind, std::string_view text, Allocator& alloc) { return {kind, keep(text, alloc)}; }
 
-std::string go_quoted(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\n': out += "\\n"; break;
-      case '\t': out += "\\t"; break;
-      case '\r': out += "\\r"; break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-          out += fmt::format("\\x{:02x}", static_cast<unsigned>(static_cast<unsigned char>(c)));
-        } else {
-          out += c;
-        }
-    }
-  }
-  return out += '"';
-}
-
 std::string PathElement::to_string() const {
   if (kind == Kind::kField) return fmt::format(".{}", text);
   if (kind == Kind::kIndex) return fmt::format("[{}]", text);

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "knarr/codec/go_text.h"
 #include "schema/apply_set.h"
 
 namespace knarr::schema {
@@ -19,6 +20,6 @@ PathElement kept_element(PathElement::Kind kind, std::string_view text, json::Al
 // As Go's encoder writes a decoded document: keys sorted, < > & as escapes.
 void append_go_json(const json::Value& value, std::string& out);
 
-std::string go_quoted(std::string_view text);  // as Go's %q
+using json::go_quoted;
 
 }  // namespace knarr::schema

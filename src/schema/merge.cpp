@@ -35,6 +35,14 @@ Status does_not_apply(std::string message) {
 // What upstream has no code for.
 Status failed(std::string message) { return Status(500, "", std::move(message)); }
 
+Status bad_type(std::string_view wanted, const Value& value) {
+  std::string_view kind = json::go_kind(value);
+  if (value.IsObject()) kind = "map[string]interface {}";
+  if (value.IsArray()) kind = "[]interface {}";
+  if (value.IsNull()) kind = "%!s(<nil>)";
+  return failed(fmt::format("expected a {}, but received a {}", wanted, kind));
+}
+
 Status no_merge_key(const Value& item, std::string_view key) {
   return failed(fmt::format("map: {} does not contain declared merge key: {}", json::go_text(item), key));
 }
@@ -257,7 +265,8 @@ class Merger {
       const auto name = directed(json::view(directive->name), kElementOrder);
       Value order = std::move(directive->value);
       patch.EraseMember(directive);
-      if (!name || !order.IsArray()) return bad_element_order();
+      if (!order.IsArray()) return bad_type("[]interface {}", order);
+      if (!name) return bad_element_order();
       KNARR_RETURN_IF_ERROR(element_order(look_up(scope, *name), *name, order, target, patch));
     }
   }
@@ -266,9 +275,10 @@ class Merger {
   Status element_order(const Member& field, const std::string& name, const Value& order, Value& target, Value& patch) {
     Value* list = json::find(target, name);
     Value* change = json::find(patch, name);
-    if ((list && !list->IsArray()) || (change && !change->IsArray())) return bad_element_order();
+    for (const Value* side : {list, change})
+      if (side && !side->IsArray()) return bad_type("[]interface {}", *side);
     if (!list && !change) return Status::OK();
-    KNARR_RETURN_IF_ERROR(check_keys(order, field.key));
+    KNARR_RETURN_IF_ERROR(check_wanted(order, field.key, change && !change->Empty()));
     if (change) KNARR_RETURN_IF_ERROR(check_order(*change, order, field.key));
 
     const Positions before = list ? order_before(*list, change, field.key) : Positions();
@@ -320,6 +330,17 @@ class Merger {
     if (key.empty()) return Status::OK();
     for (const Value& item : list.GetArray()) {
       if (!json::find(item, key)) return no_merge_key(item, key);
+    }
+    return Status::OK();
+  }
+
+  // What an order names: elements by their key. Without a change to compare them with, upstream passes over those without one.
+  static Status check_wanted(const Value& order, std::string_view key, bool compared) {
+    if (key.empty()) return Status::OK();
+    for (rapidjson::SizeType i = 0; i < order.Size(); ++i) {
+      if (!order[i].IsObject())
+        return compared ? bad_type("map[string]interface {}", order[i]) : failed(fmt::format("value for key {} is not a map", i));
+      if (compared && !json::find(order[i], key)) return no_merge_key(order[i], key);
     }
     return Status::OK();
   }
@@ -377,7 +398,7 @@ class Merger {
     const bool deletes = name.starts_with(kDeleteFromList);
     if (deletes) {
       auto directed_name = directed(name, kDeleteFromList);
-      if (!directed_name || !change.IsArray()) return bad_primitive_list();
+      if (!directed_name) return bad_primitive_list();
       stripped = std::move(*directed_name);
       name = stripped;
     }

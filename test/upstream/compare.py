@@ -44,7 +44,7 @@ KNOWN = [
     ("GET", "/index.html", ".paths"), ("GET", "/openapi/v3", ".serverRelativeURL"), ("GET", "openid-configuration", ".jwks_uri"),
     ("GET", "openid-configuration", '"RS256" KN "ES256"'),  # our keys are of another kind
     ("POST", "/forms/", "must be of type ConfigMap): yaml"),  # texts of another parser
-    ("PATCH", "/applied/", "error converting YAML to JSON"),
+    ("PATCH", "/applied/", "error converting YAML to JSON"), ("PATCH", "/patches/", "mapping values are not allowed in this context"),
     ("PATCH", "/parts/pods/p", "pod updates may not change fields"),  # the difference of Go's structures
     ("PATCH", "fieldValidation=Strict", "strict decoding error"),  # an object that a patch was for
     ("PATCH", "/endpointslices/battery?dryRun=All", "patch: Invalid value"), ("PATCH", "/endpointslices/battery?dryRun=All", 'UP "Invalid value'),  # its empty list
@@ -64,6 +64,7 @@ KNOWN = [
     ("GET", "/api/v1/pods?fieldSelector=spec.nodeName=n", ".items"),  # pods of absent nodes are taken away
     ("GET", "/servicecidrs/kubernetes", "managedFields"),  # upstream's condition is another's
     ("", "/servicecidrs", ".status"), ("", "/servicecidrs", ".finalizers"), ("", "/servicecidrs", "managedFields"), ("DELETE", "/servicecidrs/more", ""),  # its controller runs here
+    ("DELETE", "/patches/configmaps/a", '"orphan"] KN ["a/b", "c/d"]'),  # the garbage collector has done its part
     ("PATCH", "/nodes/applied-n/status", ".spec."), ("PATCH", "/nodes/applied-n/status", ".metadata.managedFields"),
     ("GET", "autoscaling/v1", ".cells[2]"),  # HPA v1's metrics stand in another order
     ("GET", "/api", ".serverAddress"),
@@ -186,11 +187,11 @@ def requests():
 
 GROUPS = {"base": requests, "apply": apply_requests.requests, "forms": form_requests.requests, "parts": part_requests.requests, "auth": auth_requests.requests, "discovery": kind_requests.discovery, "kinds": kind_requests.requests, "services": kind_requests.services, "certificates": kind_requests.certificates,
           "crd": crd_requests.requests, "workloads": workload_requests.requests, "validation": validation_requests.requests, "extensions": extension_requests.requests, "battery": battery_requests.requests, "admission": admission_requests.requests, "flows": flow_requests.requests, "access": access_requests.requests, "empties": empty_requests.requests,
-          "reads": read_requests.requests, "streams": watch_requests.requests}
+          "reads": read_requests.requests, "streams": watch_requests.requests, "patches": patch_requests.requests}
 
 
 # Those that look for differences where some are still known to be: they run when GROUPS_ONLY names them.
-SEARCHES = {"fields": field_requests.requests, "patches": lambda up: patch_requests.requests()}
+SEARCHES = {"fields": field_requests.requests}
 
 
 def chosen_requests(up):
@@ -231,6 +232,8 @@ def cleaned(value):
                 member = sorted(member, key=lambda m: [str(m.get(k)) for k in ("operation", "manager", "apiVersion", "subresource")])
             if key in ("nonResourceRules", "resourceRules") and isinstance(member, list):  # in the order of a Go map
                 member = sorted(member, key=str)
+            if key == "causes" and isinstance(member, list) and all(m.get("reason") == "FieldManagerConflict" for m in member):
+                member = sorted(member, key=lambda m: [m["message"], m["field"]])  # in the order of a Go map
             shared = key not in ("uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "lastTransitionTime", "continue", "token")
             out[key] = cleaned(member) if shared or not member else f"<{key}>"
         return out
@@ -241,6 +244,7 @@ def cleaned(value):
         value = re.sub(r'(?<=Invalid value: )"\{(?:[^"\\]|\\.)*"', in_any_order, value)
         value = re.sub(r"10\.96\.\d+\.\d+", "<service address>", value)
         value = re.sub(r"\b(g-|A_)[a-z0-9]{5}\b", r"\1<random>", value)  # names that were generated
+        value = re.sub(r"(?<![\w.-])(-|a\.|X|a{58})[bcdfghjklmnpqrstvwxz2456789]{5}\b", r"\1<random>", value)
         value = re.sub(r'(resourceVersion\\*":\\*")\d+', r"\1<revision>", value)  # of an object in an error
         value = re.sub(r"X509SHA256=[0-9a-f]{64}", "X509SHA256=<certificate>", value)
         value = re.sub(r"(?<=, current: )\d+", "<revision>", value)

@@ -74,8 +74,8 @@ struct ListAnswer {
 
 struct DeleteParams {
   std::optional<int64_t> grace_period_seconds;
-  std::string uid, resource_version;  // preconditions
-  std::string propagation_policy;     // "", Orphan, Background, Foreground
+  std::optional<std::string> uid, resource_version;  // preconditions
+  std::optional<std::string> propagation_policy;     // Orphan, Background, Foreground
   std::optional<bool> orphan_dependents;
 
   // From a DeleteOptions body ("" gives none) over what is set already.

@@ -10,6 +10,9 @@ namespace knarr::json {
 // As fmt's %v prints what encoding/json made of it: map[a:1 b:[x y] c:<nil>].
 std::string go_text(const Value& value);
 
+// A string as %q prints it.
+std::string go_quoted(std::string_view text);
+
 // What kind of Go value it becomes: string, int64, float64, bool, map, slice, nil.
 std::string_view go_kind(const Value& value);
 

@@ -99,7 +99,7 @@ TEST_CASE("propagation policies become the garbage collector's finalizers") {
   const auto finalizers = [&](const std::string& name, const std::string& policy) {
     c.create("configmaps", config_map_json(name));
     DeleteParams params;
-    params.propagation_policy = policy;
+    if (!policy.empty()) params.propagation_policy = policy;
     REQUIRE(c.rest->remove(c.context, Cluster::target("configmaps", name), params).ok());
     return c.exists("configmaps", name) ? at(c.get("configmaps", name), {"metadata", "finalizers"}) : "gone";
   };
@@ -128,6 +128,19 @@ TEST_CASE("deletions that are refused") {
   SECTION("an unknown policy") {
     params.propagation_policy = "Sometimes";
     CHECK(c.rest->remove(c.context, Cluster::target("configmaps", "a"), params).status().code() == 422);
+  }
+  SECTION("nothing where something is asked for") {
+    SECTION("a uid") { REQUIRE(params.merge_body(R"({"preconditions":{"uid":""}})").ok()); }
+    SECTION("a revision") { REQUIRE(params.merge_body(R"({"preconditions":{"resourceVersion":""}})").ok()); }
+    CHECK(c.rest->remove(c.context, Cluster::target("configmaps", "a"), params).status().code() == 409);
+  }
+  SECTION("an empty policy") {
+    REQUIRE(params.merge_body(R"({"propagationPolicy":""})").ok());
+    CHECK(c.rest->remove(c.context, Cluster::target("configmaps", "a"), params).status().code() == 422);
+  }
+  SECTION("a namespace of another revision") {
+    params.resource_version = "1";
+    CHECK(c.rest->remove(c.context, Cluster::target("namespaces", "default"), params).status().code() == 409);
   }
   SECTION("absent") {
     CHECK(c.rest->remove(c.context, Cluster::target("configmaps", "b"), params).status().message() ==
@@ -161,6 +174,11 @@ TEST_CASE("a namespace terminates, takes nothing new, and goes when it is finali
                        R"({"metadata":{"name":"team"},"spec":{"finalizers":[]}})")
               .ok());  // not by this way
   CHECK(c.exists("namespaces", "team"));
+  const auto misnamed = c.rest->update(c.context, Cluster::target("namespaces", "team", "finalize"),
+                                       R"({"metadata":{"name":"team"},"spec":{"finalizers":["x"]}})");
+  REQUIRE_FALSE(misnamed.ok());
+  CHECK(misnamed.status().message() ==
+        R"(Namespace "team" is invalid: spec.finalizers[0]: Invalid value: "x": name is neither a standard finalizer name nor is it fully qualified)");
   const auto done = c.rest->update(c.context, Cluster::target("namespaces", "team", "finalize"),
                                    R"({"metadata":{"name":"team"},"spec":{"finalizers":[]}})");
   INFO(done.status().to_string());
@@ -193,6 +211,8 @@ TEST_CASE("DeleteOptions are read from a body") {
   CHECK(params.uid == "u");
   CHECK(params.resource_version == "7");
   CHECK_FALSE(params.merge_body("[]").ok());
+  CHECK(params.merge_body(R"({"gracePeriodSeconds":1.5})").message() ==
+        "json: cannot unmarshal number 1.5 into Go struct field DeleteOptions.gracePeriodSeconds of type int64");
   CHECK_FALSE(params.merge_body(R"({"kind":"Pod"})").ok());
 }
 

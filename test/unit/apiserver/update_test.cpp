@@ -74,6 +74,13 @@ TEST_CASE("updates that are refused") {
       {"another namespace", "configmaps", "a", config_map_json("a", "{}", R"(,"namespace":"b")"), 400,
        "the namespace of the provided object does not match the namespace sent on the request"},
       {"another uid", "configmaps", "a", config_map_json("a", "{}", R"(,"uid":"other")"), 409, ""},
+      {"a time of deletion", "configmaps", "a", config_map_json("a", "{}", R"(,"deletionTimestamp":"2020-01-01T00:00:00Z")"), 422,
+       R"(ConfigMap "a" is invalid: metadata.deletionTimestamp: Invalid value: "2020-01-01T00:00:00Z": field is immutable)"},
+      {"a grace period", "configmaps", "a", config_map_json("a", "{}", R"(,"deletionGracePeriodSeconds":5)"), 422,
+       R"(ConfigMap "a" is invalid: metadata.deletionGracePeriodSeconds: Invalid value: 5: field is immutable)"},
+      {"an object of another kind", "configmaps", "a",
+       R"({"kind":"Secret","apiVersion":"v1","metadata":{"name":"a"},"data":{"x":"1"}})", 400,
+       R"(Secret in version "v1" cannot be handled as a ConfigMap: illegal base64 data at input byte 0)"},
       {"no revision where one is needed", "leases", "l", R"({"metadata":{"name":"l"},"spec":{"holderIdentity":"y"}})",
        422,
        R"(leases.coordination.k8s.io "l" is invalid: metadata.resourceVersion: Invalid value: 0: must be specified for an update)"},
@@ -177,6 +184,7 @@ TEST_CASE("patches of three kinds") {
 
 TEST_CASE("patches that are refused") {
   Cluster c;
+  c.context.field_validation = FieldValidation::kWarn;
   c.create("configmaps", config_map_json("a"));
   struct Case {
     std::string type, name, body;
@@ -191,6 +199,9 @@ TEST_CASE("patches that are refused") {
       {"application/merge-patch+json", "a", R"({"metadata":{"name":"b"}})", 400},
       {"application/json-patch+json", "a", R"([{"op":"test","path":"/data/a","value":"7"}])", 422},
       {"application/json-patch+json", "a", R"([{"op":"remove","path":"/data/none"}])", 422},
+      {"application/json-patch+json", "a", R"([{"op":5,"path":"/data/none"}])", 400},
+      {"application/json-patch+json", "a", "[null]", 422},
+      {"application/merge-patch+json", "a", R"({"apiVersion":null})", 400},
   };
   for (const Case& test : cases) {
     INFO(test.type << " " << test.body);
@@ -198,6 +209,32 @@ TEST_CASE("patches that are refused") {
     REQUIRE_FALSE(patched.ok());
     INFO(patched.status().to_string());
     CHECK(patched.status().code() == test.code);
+  }
+}
+
+TEST_CASE("what a patch says that nobody knows is told, or refused") {
+  struct Case {
+    std::string type, body;
+    std::vector<std::string> warnings;
+  };
+  const std::vector<Case> cases = {
+      {"application/json-patch+json", R"([{"op":"add","path":"/x","value":1,"more":2,"more":3}])",
+       {R"(json patch unknown field "[0].more")", R"(json patch duplicate field "[0].more")", R"(unknown field "x")"}},
+      {"application/merge-patch+json", R"({"x":1,"x":2})", {R"(duplicate field "x")", R"(unknown field "x")"}},
+      {"application/merge-patch+json", R"({"metadata":{"selfLink":"x"}})", {}},
+  };
+  for (const Case& test : cases) {
+    INFO(test.body);
+    Cluster c;
+    c.create("configmaps", config_map_json("a"));
+    const Target target = Cluster::target("configmaps", "a");
+    c.context.field_validation = FieldValidation::kWarn;
+    REQUIRE(c.rest->patch(c.context, target, test.type, test.body).ok());
+    CHECK(c.context.warnings == test.warnings);
+    CHECK_FALSE(json::find(c.get("configmaps", "a"), {"metadata", "selfLink"}));
+    c.context.field_validation = FieldValidation::kStrict;
+    const auto strict = c.rest->patch(c.context, target, test.type, test.body);
+    CHECK(strict.status().code() == (test.warnings.empty() ? 200 : 422));
   }
 }
 

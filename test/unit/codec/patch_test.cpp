@@ -55,7 +55,9 @@ TEST_CASE("patch: JSON patch that does not apply says why", "[patch]") {
        "error in add for path: '/a/5': Unable to access invalid index: 5: invalid index referenced"},
       {R"({"a":[1]})", R"([{"op":"replace","path":"/a/1","value":1}])",
        "replace operation does not apply: doc is missing key: /a/1: missing value"},
-      {R"({"a":1})", R"([{"op":"dance","path":"/a"}])", "Unexpected kind: dance"}};
+      {R"({"a":1})", R"([{"op":"dance","path":"/a"}])", "Unexpected kind: dance"},
+      {R"({"a":1})", R"([{"op":5,"path":"/a"}])", "Unexpected kind: unknown"},
+      {R"({"a":1})", "[null]", "Unexpected kind: unknown"}};
   for (auto [target, change, message] : cases) {
     auto patched = apply(patch::apply_json, target, change);
     REQUIRE_FALSE(patched.ok());
@@ -64,6 +66,24 @@ TEST_CASE("patch: JSON patch that does not apply says why", "[patch]") {
   }
   CHECK(apply(patch::apply_json, "{}", "{}").status().code() == 400);
   CHECK(apply(patch::apply_json, "{}", "[1]").status().code() == 400);
+}
+
+TEST_CASE("patch: operations have members of their types", "[patch]") {
+  const std::tuple<const char*, const char*, std::vector<std::string>> cases[] = {
+      {"{}", "object into Go value of type []handlers.jsonPatchOp", {}},
+      {"[1]", "number into Go value of type handlers.jsonPatchOp", {}},
+      {R"([{"op":5,"path":"/a"}])", "number into Go struct field jsonPatchOp.op of type string", {}},
+      {R"([{"op":"add","path":[]}])", "array into Go struct field jsonPatchOp.path of type string", {}},
+      {R"([{"op":"copy","from":true}])", "bool into Go struct field jsonPatchOp.from of type string", {}},
+      {R"([null,{"op":null,"Path":"/a","value":{"more":1},"more":1}])", "", {"[1].Path", "[1].more"}}};
+  for (const auto& [text, why, paths] : cases) {
+    INFO(text);
+    std::vector<std::string> unknown;
+    const auto status = patch::check_operations(*json::parse(text), unknown);
+    CHECK(unknown == paths);
+    if (*why) CHECK(status.message() == std::string("error decoding patch: json: cannot unmarshal ") + why);
+    CHECK(status.ok() == !*why);
+  }
 }
 
 TEST_CASE("patch: a JSON patch is bounded", "[patch]") {
@@ -75,7 +95,7 @@ TEST_CASE("patch: a JSON patch is bounded", "[patch]") {
   std::string copies = "[";  // each doubles the document
   for (int i = 0; i < 40; ++i) copies += fmt::format(R"({{"op":"copy","from":"/a","path":"/a/b{}"}},)", i);
   copies.back() = ']';
-  CHECK(apply(patch::apply_json, R"({"a":{"t":"0123456789"}})", copies).status().code() == 413);
+  CHECK(apply(patch::apply_json, R"({"a":{"t":"0123456789"}})", copies).status().code() == 422);
 
   std::string deep = "[";  // each puts the document one level deeper
   for (int i = 0; i < 1200; ++i)

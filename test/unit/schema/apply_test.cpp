@@ -176,6 +176,9 @@ TEST_CASE("apply: subresources, and lists of managers that clients send", "[appl
       {R"({"metadata":{"managedFields":[{"manager":"x","operation":"Apply","apiVersion":"other/v1","fieldsType":"FieldsV1",
          "fieldsV1":{"f:count":{}}}]},"count":1})",
        ""},  // of a version that is not this kind's
+      {R"({"metadata":{"managedFields":[{"manager":"x","operation":"Update","apiVersion":"test/v1","fieldsType":"FieldsV1",
+         "fieldsV1":{}}]},"count":1})",
+       ""},  // of one who owns nothing
   };
   for (const auto& [sent, expected] : cases) {
     INFO(sent);
