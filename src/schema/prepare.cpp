@@ -88,7 +88,7 @@ void prepare_status(const Resource& resource, Value& object, const Value& old, A
     return;
   }
   if (resource.storage_name == "pods") {
-    take(*metadata, *old_metadata, "ownerReferences", alloc);
+    for (std::string_view key : {"ownerReferences", "deletionTimestamp"}) take(*metadata, *old_metadata, key, alloc);
     // Set once, when the pod is created; agents need not repeat it.
     Value* status = json::find(object, "status");
     if (status && status->IsObject() && json::get_string(*status, "qosClass").empty()) {
@@ -98,7 +98,7 @@ void prepare_status(const Resource& resource, Value& object, const Value& old, A
   } else if (resource.storage_name == "deployments.apps") {
     take(*metadata, *old_metadata, "labels", alloc);
   } else if (keeps_metadata(resource)) {
-    for (std::string_view key : {"labels", "annotations", "finalizers", "ownerReferences"}) take(*metadata, *old_metadata, key, alloc);
+    for (std::string_view key : {"labels", "annotations", "finalizers", "ownerReferences", "deletionTimestamp", "selfLink"}) take(*metadata, *old_metadata, key, alloc);
   }
 }
 
