@@ -210,8 +210,6 @@ void keep_conditions(Value& request, const Value& old, std::string_view type, Al
 }  // namespace
 
 void new_pod(Value& pod, const Preparation& preparation, Allocator& alloc) {
-  if (Value* spec = json::find(pod, "spec"); spec && json::get_int(*spec, "terminationGracePeriodSeconds") < 0)
-    json::set(*spec, "terminationGracePeriodSeconds", Value(1), alloc);
   Value status(rapidjson::kObjectType);
   json::set(status, "phase", "Pending", alloc);
   const Value* gates = json::find(pod, {"spec", "schedulingGates"});

@@ -169,6 +169,7 @@ void default_pod(Value& pod, Allocator& alloc) {
     }
   }
   default_pod_level_requests(*spec, alloc);
+  if (json::get_int(*spec, "terminationGracePeriodSeconds") < 0) json::set(*spec, "terminationGracePeriodSeconds", Value(1), alloc);
   if (is_unset(json::find(*spec, "enableServiceLinks"), true)) json::set(*spec, "enableServiceLinks", Value(true), alloc);
 }
 

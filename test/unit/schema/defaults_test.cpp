@@ -72,6 +72,12 @@ TEST_CASE("the pull policy follows the tag") {
         "\"Never\"");
 }
 
+TEST_CASE("pods cannot end before they are asked to, their templates can") {
+  const std::string negative = R"({"containers":[],"terminationGracePeriodSeconds":-1})";
+  CHECK(part("Pod", R"({"spec":)" + negative + "}", {"spec", "terminationGracePeriodSeconds"}) == "1");
+  CHECK(part("PodTemplate", R"({"template":{"spec":)" + negative + "}}", {"template", "spec", "terminationGracePeriodSeconds"}) == "-1");
+}
+
 TEST_CASE("parts of pods") {
   struct Case {
     const char* what;
