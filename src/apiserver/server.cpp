@@ -273,6 +273,8 @@ std::unique_ptr<ApiServer> ApiServer::make(ApiServerOptions options) {
 }
 
 void ApiServer::error_body(int code, std::string_view message, http::Response& response) {
+  response.set_header("Audit-Id", new_uid());
+  response.set_header("Cache-Control", "no-cache, private");
   std::string_view why = reason::kInternalError;
   if (code == 400 || code == 431) why = reason::kBadRequest;
   if (code == 413) why = reason::kRequestEntityTooLarge;

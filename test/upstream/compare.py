@@ -63,7 +63,8 @@ KNOWN = [
     ("", "/apiservices/v1.kinds.example.com", ".status"), ("GET", "/apiservices/v1.kinds.example.com", ".cells"), ("", "/apiservices/v1.kinds.example.com", "managedFields"),
     ("GET", "/api/v1/pods?fieldSelector=spec.nodeName=n", ".items"),  # pods of absent nodes are taken away
     ("GET", "/servicecidrs/kubernetes", "managedFields"),  # upstream's condition is another's
-    ("", "/servicecidrs", ".status"), ("", "/servicecidrs", ".finalizers"), ("", "/servicecidrs", "managedFields"), ("DELETE", "/servicecidrs/more", ""),  # its controller runs here
+    ("", "/servicecidrs", ".status"), ("", "/servicecidrs", ".finalizers"), ("", "/servicecidrs", "managedFields"),
+    ("DELETE", "/servicecidrs/", ""),  # its controller runs here, whose finalizer keeps them for a while
     ("DELETE", "/patches/configmaps/a", '"orphan"] KN ["a/b", "c/d"]'),  # the garbage collector has done its part
     ("PATCH", "/nodes/applied-n/status", ".spec."), ("PATCH", "/nodes/applied-n/status", ".metadata.managedFields"),
     ("GET", "autoscaling/v1", ".cells[2]"),  # HPA v1's metrics stand in another order
