@@ -2,11 +2,11 @@
 #include <fmt/format.h>
 #include <zlib.h>
 
-#include <algorithm>
 #include <array>
 #include <functional>
 
 #include "knarr/apiserver/rest.h"
+#include "negotiate.h"
 #include "render.h"
 #include "server_impl.h"
 
@@ -16,17 +16,6 @@ namespace {
 
 constexpr size_t kCompressAbove = 128 * 1024;  // as upstream: up to it it is not worth the time
 constexpr int kCompressLevel = 1;
-
-bool takes_gzip(std::string_view accepted) {
-  for (size_t begin = 0; begin < accepted.size();) {
-    const size_t end = std::min(accepted.find(',', begin), accepted.size());
-    std::string_view coding = accepted.substr(begin, end - begin);
-    coding.remove_prefix(std::min(coding.find_first_not_of(" \t"), coding.size()));
-    if (coding.substr(0, coding.find_last_not_of(" \t") + 1) == "gzip") return true;
-    begin = end + 1;
-  }
-  return false;
-}
 
 // Packs bytes as they come: what they were never stands in memory as a whole.
 class Gzip {
@@ -103,7 +92,7 @@ void add_warnings(http::Response& response, const std::vector<std::string>& warn
 }
 
 void compress(const http::Request& request, http::Response& response) {
-  if (response.takeover || response.body_size() <= kCompressAbove || !takes_gzip(request.header("Accept-Encoding"))) return;
+  if (response.takeover || response.body_size() <= kCompressAbove || !takes_gzip(request)) return;
   Gzip gzip;
   if (!gzip.ready()) return;  // no memory for it: the body goes as it is
   if (response.source) {

@@ -67,8 +67,7 @@ std::string_view reason_phrase(int code) {
   }
 }
 
-}  // namespace
-
+// A whole answer, after which the connection ends; and an error as one.
 void write_answer(http::Stream& stream, int code, std::string_view content_type, std::string_view body) {
   (void)stream.write(
       fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}", code,
@@ -78,6 +77,8 @@ void write_answer(http::Stream& stream, int code, std::string_view content_type,
 void write_status(http::Stream& stream, const Status& status) {
   write_answer(stream, status.code(), "application/json", status_json(status));
 }
+
+}  // namespace
 
 void relay_upgrade(http::Client& node, const http::ClientRequest& wanted, http::Stream& client,
                    std::string_view early) {

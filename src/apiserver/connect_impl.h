@@ -10,10 +10,6 @@
 
 namespace knarr::apiserver {
 
-// A whole answer, after which the connection ends; and an error as one.
-void write_answer(http::Stream& stream, int code, std::string_view content_type, std::string_view body);
-void write_status(http::Stream& stream, const Status& status);
-
 // Passes an upgrade request on, and what follows it both ways.
 void relay_upgrade(http::Client& node, const http::ClientRequest& wanted, http::Stream& client, std::string_view early);
 

@@ -162,6 +162,11 @@ std::optional<Output> choose(const std::vector<Clause>& clauses, Forms forms, co
 
 }  // namespace
 
+bool takes_gzip(const http::Request& request) {
+  const auto codings = split(request.header("Accept-Encoding"), ',');
+  return std::find(codings.begin(), codings.end(), "gzip") != codings.end();
+}
+
 Status check_route_accepts(const http::Request& request, Route route) {
   constexpr std::string_view kAll[] = {"application/json", kYaml, kProtobuf, "application/json;stream=watch",
                                        "application/vnd.kubernetes.protobuf;stream=watch"};

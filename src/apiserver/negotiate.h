@@ -37,6 +37,8 @@ enum class Forms {
   kDiscovery,  // aggregated: /api and /apis
 };
 
+bool takes_gzip(const http::Request& request);
+
 // What a path's route says that it can answer with, which is asked before anything else looks at Accept. Those of
 // custom resources say nothing.
 enum class Route { kObject, kCollection, kJson, kKeys };

@@ -62,6 +62,7 @@ class RequestReader {
 // Says in a request whose certificate came with its connection. One may end while the connection goes on.
 void identify(Request& request, const PeerCertificate* peer);
 
+constexpr seconds kStallLimit{120};  // a client that watches and reads nothing for so long is cut off
 constexpr seconds kLingerTime{5};
 // Reads over what a client still sends after the last that we had to say; closing at once would reset the connection and
 // lose that. false: it has ended, or was too much.

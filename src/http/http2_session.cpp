@@ -14,7 +14,6 @@ constexpr size_t kReadSize = 16 << 10;
 constexpr size_t kTurn = 256 << 10;                             // read in one go, before others have their turn
 constexpr size_t kRecord = 16 << 10;                            // frames are gathered up to what a TLS record carries
 constexpr size_t kWriterRoom = 64 << 10;                        // what a handler's thread may be ahead of its client
-constexpr std::chrono::nanoseconds kStallLimit = seconds(120);  // of a watch, as on HTTP/1.1
 
 int64_t now_ns() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
@@ -172,16 +171,17 @@ void Http2Session::expire(int64_t now) {
   }
   protocol_.set_time(now);
   const int64_t answer = options_.header_timeout.count();
+  const int64_t stall = std::chrono::nanoseconds(kStallLimit).count();
   const bool was_idle = protocol_.open_streams() == 0;
   int64_t next = INT64_MAX;
   if (was_idle) {
     protocol_.terminate(Http2Protocol::Reason::kIdle);
   } else {
-    next = protocol_.expire({answer, answer, kStallLimit.count()});
+    next = protocol_.expire({answer, answer, stall});
   }
   const auto unsent = protocol_.unsent();
   if (!out_.empty() || (unsent != Http2Protocol::Unsent::kNothing && protocol_.window_closed())) {
-    const int64_t limit = unsent == Http2Protocol::Unsent::kStreams ? kStallLimit.count() : answer;
+    const int64_t limit = unsent == Http2Protocol::Unsent::kStreams ? stall : answer;
     if (progress_ + limit <= now) {
       broken();
     } else {

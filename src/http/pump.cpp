@@ -19,8 +19,6 @@ namespace {
 constexpr size_t kBudget = 64 << 10;    // of one call of a source
 constexpr size_t kPrefix = 10;          // room for a chunk's size line in front of its data
 constexpr size_t kMaxInput = 64 << 10;  // what a watching client may send before it is cut off
-constexpr seconds kStallLimit{120};     // a client that reads nothing for so long is cut off
-constexpr size_t kKeptScratch = 256 << 10;
 constexpr size_t kLaneFull = 64;     // watches in every lane before another one begins
 constexpr size_t kSessionLoad = 16;  // what a session counts for, whose watches are yet to come
 
@@ -294,12 +292,18 @@ PumpLane::Progress PumpLane::pull(Watch& watch) {
     if (io != Io::kDone) break;
   }
   watch.unsent = bytes;
-  if (scratch_.capacity() > kKeptScratch) scratch_ = std::string();
+  trim_scratch();
   if (!watch.unsent.empty()) {
     note_stall(watch);
     return Progress::kWaiting;
   }
   return watch.ended ? Progress::kClosed : Progress::kReady;
+}
+
+// A large event's room is not kept.
+void PumpLane::trim_scratch() {
+  constexpr size_t kKept = 256 << 10;
+  if (scratch_.capacity() > kKept) scratch_ = std::string();
 }
 
 // A deadline that stays in the past would have us turn without end.

@@ -87,6 +87,7 @@ class PumpLane final : public Http2Watcher {
   void forget_groups();
   static bool can_ask(const Watch& watch);
   PumpSource::More ask_source(Watch& watch, bool& failed);
+  void trim_scratch();
   static void prefetch(const Watch& second, const Watch& next);
   void run_deadlines();
   int timeout() const;

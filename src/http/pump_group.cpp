@@ -8,7 +8,6 @@ namespace knarr::http {
 namespace {
 
 constexpr size_t kBatch = 64 << 10;  // what is gathered before it is sent
-constexpr size_t kKeptScratch = 256 << 10;
 
 }  // namespace
 
@@ -56,7 +55,7 @@ void PumpLane::pump_group(Group& group) {
   }
   group.ready.insert(group.ready.end(), ready.begin() + static_cast<std::ptrdiff_t>(next), ready.end());
   if (!group.ready.empty()) queue_group(group);
-  if (scratch_.capacity() > kKeptScratch) scratch_ = std::string();
+  trim_scratch();
 }
 
 // Asks sources from ready[next] on until there is enough to send; tells where it stopped.
