@@ -1,6 +1,6 @@
 """Requests that admission plugins change or refuse, for compare.py: limits, pod security, priority, classes, claims."""
+from patch_types import MERGE
 
-MERGE = {"Content-Type": "application/merge-patch+json"}
 NS = "/api/v1/namespaces/admitted"
 SECURE = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "runAsNonRoot": True,
           "seccompProfile": {"type": "RuntimeDefault"}}

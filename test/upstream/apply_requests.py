@@ -1,9 +1,6 @@
 """Server-side apply and managedFields: requests for compare.py. Each group works on objects of its own."""
+from patch_types import APPLY, MERGE, OPERATIONS, STRATEGIC
 
-APPLY = {"Content-Type": "application/apply-patch+yaml"}
-MERGE = {"Content-Type": "application/merge-patch+json"}
-STRATEGIC = {"Content-Type": "application/strategic-merge-patch+json"}
-OPERATIONS = {"Content-Type": "application/json-patch+json"}
 NS = "/api/v1/namespaces/applied"
 APPS = "/apis/apps/v1/namespaces/applied"
 

@@ -1,9 +1,9 @@
 """Requests about who may do what, for compare.py."""
+from patch_types import MERGE
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 ASK = "/apis/authorization.k8s.io/v1"
 WHO = "/apis/authentication.k8s.io/v1"
-MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
 def user(name, *groups):

@@ -1,10 +1,9 @@
 """The same battery of requests for every kind: what is strict or lenient, what is not, patches of each form, selectors, dry runs, for compare.py."""
 import copy
 
-from kind_requests import FIXTURES, MERGE, NS, OPERATIONS, TABLE
+from kind_requests import FIXTURES, NS, TABLE
+from patch_types import APPLY, MERGE, OPERATIONS, STRATEGIC
 
-APPLY = {"Content-Type": "application/apply-patch+yaml"}
-STRATEGIC = {"Content-Type": "application/strategic-merge-patch+json"}
 PROTOBUF = {"Accept": "application/vnd.kubernetes.protobuf"}
 META = "as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 PARTIAL = {"Accept": "application/json;" + META}

@@ -35,6 +35,7 @@ import kind_requests
 import validation_requests
 import workload_requests
 from pair import HERE, Pair, differences
+from patch_types import MERGE, OPERATIONS, STRATEGIC
 
 # (method, part of the path, part of the difference): what differs on purpose, and why.
 KNOWN = [
@@ -74,9 +75,6 @@ KNOWN = [
 ]
 
 JSON = {"Accept": "application/json", "Content-Type": "application/json"}
-MERGE = {"Content-Type": "application/merge-patch+json"}
-STRATEGIC = {"Content-Type": "application/strategic-merge-patch+json"}
-OPERATIONS = {"Content-Type": "application/json-patch+json"}
 TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
 PARTIAL = {"Accept": "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"}
 PARTIAL_LIST = {"Accept": "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"}

@@ -1,10 +1,7 @@
 """CustomResourceDefinitions and their objects: requests for compare.py. WAIT polls a path of both servers until the text is there."""
 import copy
+from patch_types import APPLY, MERGE, OPERATIONS, STRATEGIC
 
-MERGE = {"Content-Type": "application/merge-patch+json"}
-OPERATIONS = {"Content-Type": "application/json-patch+json"}
-STRATEGIC = {"Content-Type": "application/strategic-merge-patch+json"}
-APPLY = {"Content-Type": "application/apply-patch+yaml"}
 TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
 PARTIAL = {"Accept": "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"}
 AGGREGATED = {"Accept": "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"}

@@ -1,9 +1,7 @@
 """Who owns lists and maps that are empty or null, for compare.py: created, changed and applied by several, of built-in kinds and of a custom one."""
 import copy
+from patch_types import APPLY, MERGE, OPERATIONS
 
-APPLY = {"Content-Type": "application/apply-patch+yaml"}
-MERGE = {"Content-Type": "application/merge-patch+json"}
-OPERATIONS = {"Content-Type": "application/json-patch+json"}
 NS = "/api/v1/namespaces/empties"
 ROLES = "/apis/rbac.authorization.k8s.io/v1/namespaces/empties/roles"
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/empties/endpointslices"

@@ -3,7 +3,8 @@ that is changed. The fields are those of the OpenAPI documents that upstream ser
 import copy
 import json
 
-from kind_requests import FIXTURES, MERGE, NS
+from kind_requests import FIXTURES, NS
+from patch_types import MERGE
 
 PODS = f"/api/v1/namespaces/{NS}/pods"
 POD = {"metadata": {"name": "fields"}, "spec": {"schedulerName": "nobody", "serviceAccountName": "default", "automountServiceAccountToken": False,

@@ -1,6 +1,7 @@
 """FlowSchemas and PriorityLevelConfigurations: those that every cluster has, what may be changed of them, and what becomes of references."""
+from patch_types import MERGE
+
 TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
-MERGE = {"Content-Type": "application/merge-patch+json"}
 PATH = "/apis/flowcontrol.apiserver.k8s.io/v1"
 SCHEMAS, LEVELS = PATH + "/flowschemas", PATH + "/prioritylevelconfigurations"
 DEFAULT_SCHEMAS = ["catch-all", "exempt", "global-default", "kube-controller-manager", "kube-scheduler", "kube-system-service-accounts", "probes", "service-accounts",

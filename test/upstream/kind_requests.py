@@ -3,11 +3,10 @@
 A fixture is (path below /api or /apis, object). Names end with what they are: -min has only what is required, -max much more."""
 
 import base64
+from patch_types import MERGE, OPERATIONS
 
 NS = "kinds"
 TABLE = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
-MERGE = {"Content-Type": "application/merge-patch+json"}
-OPERATIONS = {"Content-Type": "application/json-patch+json"}
 
 
 def meta(name, **more):

@@ -1,9 +1,7 @@
 """Subresources that change a part of an object: scale, pods/ephemeralcontainers, pods/resize, finalize, approval. Requests for
 compare.py."""
+from patch_types import APPLY, MERGE, STRATEGIC
 
-APPLY = {"Content-Type": "application/apply-patch+yaml"}
-MERGE = {"Content-Type": "application/merge-patch+json"}
-STRATEGIC = {"Content-Type": "application/strategic-merge-patch+json"}
 NS = "/api/v1/namespaces/parts"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/parts/deployments"
 

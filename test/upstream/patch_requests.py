@@ -1,8 +1,6 @@
 """Patches of each form at their edges, preconditions, generated names, what managers are said to be, for compare.py."""
-APPLY = {"Content-Type": "application/apply-patch+yaml"}
-MERGE = {"Content-Type": "application/merge-patch+json"}
-OPERATIONS = {"Content-Type": "application/json-patch+json"}
-STRATEGIC = {"Content-Type": "application/strategic-merge-patch+json"}
+from patch_types import APPLY, MERGE, OPERATIONS, STRATEGIC
+
 NS = "/api/v1/namespaces/patches"
 DEPLOYMENT = "/apis/apps/v1/namespaces/patches/deployments/web"
 LABELS = {"app": "web"}

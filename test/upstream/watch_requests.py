@@ -4,9 +4,8 @@ then the writes are made, then all is compared that was told. In a path, RECENT 
 import http.client
 import json
 import threading
+from patch_types import MERGE, STRATEGIC
 
-MERGE = {"Content-Type": "application/merge-patch+json"}
-STRATEGIC = {"Content-Type": "application/strategic-merge-patch+json"}
 META = ";v=v1;g=meta.k8s.io"
 TABLE = {"Accept": "application/json;as=Table" + META}
 FORMS = [TABLE, {"Accept": "application/json;as=PartialObjectMetadata" + META}, {"Accept": "application/json;as=PartialObjectMetadataList" + META},

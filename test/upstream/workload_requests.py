@@ -1,8 +1,8 @@
 """Workloads that cannot be right, and changes of good ones that are not allowed, for compare.py."""
 import copy
+from patch_types import MERGE
 
 NS = "/apis/{}/namespaces/workloads/{}"
-MERGE = {"Content-Type": "application/merge-patch+json"}
 LABELS = {"app": "web"}
 TEMPLATE = {"metadata": {"labels": LABELS}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
 SELECTOR = {"matchLabels": LABELS}
